@@ -1,0 +1,73 @@
+# Watershed's tasks. `make help` lists them.
+#
+# Building needs Go 1.26 and a C compiler with its C++ library (DuckDB is linked
+# in). Tests also need Python 3 with venv. Everything else is fetched, pinned,
+# into .tools.
+
+STATICCHECK_VERSION := v0.8.2
+
+GO           ?= go
+PYTHON       ?= python3
+TOOLS        := $(CURDIR)/.tools
+STATICCHECK  := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
+VENV         := $(TOOLS)/venv
+REQUIREMENTS := internal/kinesis/testdata/requirements.txt
+
+# The packages in which goroutines meet.
+RACE_PACKAGES := ./internal/local/... ./internal/protocol/... ./internal/kinesis/... \
+                 ./internal/speed/... ./internal/batch/... ./internal/serving/... ./internal/archive/... ./internal/api/...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/watershed
+	$(GO) build -o bin/watershed ./cmd/watershed
+
+.PHONY: demo
+demo: build ## show the whole thing: load, batch, kill -9, verify (about a minute; ARGS=--keep keeps the data)
+	$(GO) build -o bin/demo ./examples/demo
+	bin/demo $(ARGS)
+
+.PHONY: test
+test: lint $(VENV)/ready ## lint, then all tests, also those with foreign clients
+	WATERSHED_TEST_PYTHON=$(VENV)/bin/python $(GO) test -shuffle=on -timeout 20m -tags clients ./...
+
+.PHONY: race
+race: ## the concurrent packages under the race detector
+	$(GO) test -race -shuffle=on -timeout 30m $(RACE_PACKAGES)
+
+.PHONY: bench
+bench: ## the benchmarks; docs/performance.md says what they mean
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: lint
+lint: $(STATICCHECK) ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt these files:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags clients ./...
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags clients ./...
+
+.PHONY: generate
+generate: ## make the generated files anew
+	$(GO) generate ./...
+
+.PHONY: clean
+clean: ## remove what make built and fetched
+	rm -rf bin .tools
+
+$(STATICCHECK):
+	GOBIN=$(TOOLS)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	mv $(TOOLS)/bin/staticcheck $@
+
+# The Python clients that the tests of the Kinesis endpoint drive. The venv is
+# made anew when the list changes.
+$(VENV)/ready: $(REQUIREMENTS)
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	touch $@

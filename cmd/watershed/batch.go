@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watershed-data/watershed/internal/batch"
+)
+
+func newBatchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "batch",
+		Short: "Compute and publish a new version of the batch views now",
+		Long: `batch makes one batch run and waits for it: it seals every shard, computes all
+views from the master dataset up to that cut, makes sure that the master dataset
+and the ledger agree on every event up to it, and publishes the result as a
+version. Answers stay the same, bit for bit; they only come from other files.
+
+If nothing has come since the current version, there is nothing to do; --full
+computes all the same.`,
+		Example: `  watershed batch
+  watershed batch --full --format json`,
+		Args: exactly(),
+	}
+	connect := addEndpointFlag(cmd)
+	format := addFormatFlag(cmd, "table", "json")
+	full := cmd.Flags().Bool("full", false, "compute all views from all events, even if nothing has come since the current version")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := connect()
+		if err != nil {
+			return err
+		}
+		params := url.Values{}
+		if *full {
+			params.Set("full", "true")
+		}
+		if format.String() == "json" {
+			return c.print(cmd.Context(), http.MethodPost, "/v1/batch", params, cmd.OutOrStdout())
+		}
+		body, err := c.do(cmd.Context(), http.MethodPost, "/v1/batch", params)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		var report batch.Report
+		if err := json.NewDecoder(body).Decode(&report); err != nil {
+			return c.unreadable(cmd.Context(), err)
+		}
+		return writeReport(cmd.OutOrStdout(), &report)
+	}
+	return cmd
+}
+
+// writeReport writes what a run did, for people.
+func writeReport(w io.Writer, r *batch.Report) error {
+	var text strings.Builder
+	at := r.Watershed.UTC().Format("2006-01-02T15:04:05.000Z")
+	switch {
+	case r.Unchanged:
+		fmt.Fprintf(&text, "nothing has come since version %s; --full computes it again\n", r.Version)
+	case r.Superseded:
+		fmt.Fprintln(&text, "another run published a version first; this one's was not needed")
+	default:
+		fmt.Fprintf(&text, "published version %s, watershed %s\n", r.Version, at)
+		fmt.Fprintf(&text, "%s up to the cut; the master dataset and the ledger agree\n", events(r.Events))
+	}
+	if r.Doubled {
+		fmt.Fprintln(&text, "the master dataset held rows more than once; one for each position was counted")
+	}
+	if len(r.Repaired) > 0 {
+		fmt.Fprintf(&text, "the master dataset lacked rows of %s; they were written again from the log\n", strings.Join(r.Repaired, ", "))
+	}
+	if r.Discarded > 0 {
+		fmt.Fprintf(&text, "%s that the version covers discarded\n", plural(r.Discarded, "real-time item"))
+	}
+	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	if len(r.Cut) > 0 {
+		fmt.Fprintln(out, "\nshard\tepoch\tevents\tthrough")
+		for _, shard := range slices.Sorted(maps.Keys(r.Cut)) {
+			c := r.Cut[shard]
+			fmt.Fprintf(out, "%s\t%d\t%d\t%s\n", shard, c.Epoch, c.Events, c.Through)
+		}
+	}
+	if len(r.Rows) > 0 {
+		fmt.Fprintln(out, "\nview\tcells")
+		for _, view := range slices.Sorted(maps.Keys(r.Rows)) {
+			fmt.Fprintf(out, "%s\t%d\n", view, r.Rows[view])
+		}
+	}
+	if len(r.Seconds) > 0 {
+		fmt.Fprintln(out, "\nstep\ttook")
+		for _, step := range slices.Sorted(maps.Keys(r.Seconds)) {
+			took := time.Duration(r.Seconds[step] * float64(time.Second)).Round(time.Millisecond)
+			fmt.Fprintf(out, "%s\t%s\n", step, took)
+		}
+	}
+	_ = out.Flush() // into memory: cannot fail
+	_, err := io.WriteString(w, text.String())
+	return err
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// pipeline is what a running pipeline tells of itself, as far as a producer
+// needs it.
+type pipeline struct {
+	Name    string           `json:"pipeline"`
+	Columns []pipelineColumn `json:"columns"` // those that events carry
+}
+
+// pipelineColumn is a column that events carry.
+type pipelineColumn struct {
+	Name string   `json:"name"`
+	Type string   `json:"type"`
+	From []string `json:"from"` // path in the event
+}
+
+// pipeline asks the running pipeline what it is.
+func (c *client) pipeline(ctx context.Context) (*pipeline, error) {
+	var p pipeline
+	if err := c.getJSON(ctx, "/v1/status", nil, &p); err != nil {
+		return nil, err
+	}
+	if p.Name == "" {
+		return nil, errors.New("the pipeline's status does not tell its name; is this the right endpoint?")
+	}
+	return &p, nil
+}
+
+// knows checks that a column exists; "" is none.
+func (p *pipeline) knows(name string) error {
+	if name == "" || slices.ContainsFunc(p.Columns, func(c pipelineColumn) bool { return c.Name == name }) {
+		return nil
+	}
+	var names []string
+	for _, c := range p.Columns {
+		names = append(names, c.Name)
+	}
+	return fmt.Errorf("--partition-key: the events of pipeline %s have no column %s; they have %s", p.Name, name, strings.Join(names, ", "))
+}
+
+// path gives where a column's value lies in an event.
+func (p *pipeline) path(name string) []string {
+	for _, c := range p.Columns {
+		if c.Name == name {
+			return c.From
+		}
+	}
+	return nil
+}
+
+// numeric reports whether a column read from this path wants numbers.
+func (p *pipeline) numeric(path []string) bool {
+	for _, c := range p.Columns {
+		if slices.Equal(c.From, path) && (c.Type == "int" || c.Type == "float" || strings.HasPrefix(c.Type, "decimal")) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,39 @@
+// Command producer writes sales events, one JSON object a line:
+//
+//	go run ./examples/sales/producer -n 10000 > sales.ndjson
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/watershed-data/watershed/examples/sales"
+)
+
+func main() {
+	n := flag.Int("n", 10000, "number of events")
+	seed := flag.Uint64("seed", 1, "equal seeds make equal events")
+	flag.Parse()
+	if flag.NArg() > 0 || *n < 0 {
+		fmt.Fprintln(os.Stderr, "usage: producer [-n EVENTS] [-seed SEED] > sales.ndjson")
+		os.Exit(2)
+	}
+	if err := write(os.Stdout, *n, *seed); err != nil {
+		fmt.Fprintf(os.Stderr, "writing events: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func write(to io.Writer, n int, seed uint64) error {
+	out := bufio.NewWriter(to)
+	producer := sales.New(seed)
+	for range n {
+		if _, err := out.Write(append(producer.Next(), '\n')); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}

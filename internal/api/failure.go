@@ -1,0 +1,84 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/serving"
+)
+
+// failure is an error as a caller sees it.
+type failure struct {
+	status  int
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Field   string `json:"field,omitempty"` // the parameter at fault
+}
+
+func (f *failure) Error() string { return f.Message }
+
+func badParameter(field, message string) *failure {
+	return &failure{status: http.StatusBadRequest, Code: string(serving.Invalid), Field: field, Message: message}
+}
+
+// classify gives the failure to show for an error; nil for one that is ours.
+func classify(err error) *failure {
+	var f *failure
+	var q *serving.Error
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &q):
+		status := http.StatusBadRequest
+		if q.Code == serving.NotFound {
+			status = http.StatusNotFound
+		}
+		return &failure{status: status, Code: string(q.Code), Message: q.Message, Field: q.Field}
+	case errors.Is(err, protocol.ErrBusy), errors.Is(err, protocol.ErrNotYet):
+		return &failure{status: http.StatusServiceUnavailable, Code: "busy", Message: "the data changed faster than it could be read; try again"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &failure{status: http.StatusServiceUnavailable, Code: "timeout", Message: "it took too long; ask for less, or try again"}
+	case errors.Is(err, context.Canceled):
+		return &failure{status: http.StatusServiceUnavailable, Code: "canceled", Message: "it was ended before it was done; try again"}
+	}
+	return nil
+}
+
+// fail responds with an error. What went wrong inside is logged under an id,
+// and only the id is shown.
+func (h *Handler) fail(w *response, r *http.Request, err error) {
+	if w.begun {
+		// Half an answer must not look like a whole one: the connection is cut.
+		if r.Context().Err() == nil {
+			h.options.Logger.Error("response broke off", "method", r.Method, "path", r.URL.Path, "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	f := classify(err)
+	if f == nil {
+		id := rand.Text()
+		h.options.Logger.Error("request failed", "id", id, "method", r.Method, "path", r.URL.Path, "error", err)
+		f = &failure{status: http.StatusInternalServerError, Code: "internal", Message: "something went wrong inside; the log says what, under " + id}
+	}
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	_ = writeJSON(w, f.status, map[string]*failure{"error": f})
+}
+
+// writeJSON responds with v. It is encoded first, so that an error is not half
+// a response.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err = w.Write(append(body, '\n'))
+	return err
+}

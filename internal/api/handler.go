@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/watershed-data/watershed/internal/serving"
+)
+
+// Options are what the handler calls. Service, Batch and Verify are required.
+type Options struct {
+	Service *serving.Service
+	// Batch makes one batch run and gives what to tell of it, encodable as JSON.
+	// The handler never calls it twice at once.
+	Batch func(ctx context.Context) (any, error)
+	// Verify compares a view with the oracle; "" is every view. The result is
+	// encodable as JSON, a view that does not exist is a *serving.Error.
+	Verify func(ctx context.Context, view string) (any, error)
+	Logger *slog.Logger // of failures that are not the caller's; nil: none
+	Now    func() int64 // milliseconds since 1970-01-01 UTC; nil: the clock
+	// QueryTimeout bounds a query or status; default one minute. Batch and verify
+	// take as long as they take: they end when their caller leaves.
+	QueryTimeout time.Duration
+}
+
+// defaultQueryTimeout is long for a query and short for a client's patience.
+const defaultQueryTimeout = time.Minute
+
+// Handler serves the API.
+type Handler struct {
+	options Options
+	mux     *http.ServeMux
+	metrics *metrics
+	running chan struct{} // holds a token while a batch run goes on
+}
+
+// New makes the handler.
+func New(o Options) *Handler {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = func() int64 { return time.Now().UnixMilli() }
+	}
+	if o.QueryTimeout <= 0 {
+		o.QueryTimeout = defaultQueryTimeout
+	}
+	h := &Handler{options: o, mux: http.NewServeMux(), running: make(chan struct{}, 1)}
+	h.metrics = newMetrics(h.status, o.Now)
+	for _, r := range []struct {
+		method, path string
+		serve        func(http.ResponseWriter, *http.Request) error
+	}{
+		{http.MethodGet, "/v1/query", h.query},
+		{http.MethodGet, "/v1/status", h.serveStatus},
+		{http.MethodPost, "/v1/batch", h.batch},
+		{http.MethodGet, "/v1/verify", h.verify},
+		{http.MethodGet, "/v1/rejects", notYet("examples of rejected events are", "their counts by reason are in the built-in view: GET /v1/query?view=ws_outcomes")},
+		{http.MethodPost, "/v1/load", notYet("loading history is", "send it through the endpoint: watershed send FILE")},
+		{http.MethodGet, "/metrics", h.metrics.serve},
+		{http.MethodGet, "/healthz", healthz},
+	} {
+		h.mux.Handle(r.path, h.route(r.method, r.serve))
+	}
+	h.mux.Handle("/", h.route("", func(_ http.ResponseWriter, r *http.Request) error {
+		return &failure{status: http.StatusNotFound, Code: "not_found", Message: "there is nothing at this path; the paths are /v1/query, /v1/status, /v1/batch, /v1/verify, /metrics and /healthz"}
+	}))
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// ObserveBatch counts a batch run that was not started through the API, for
+// the metrics.
+func (h *Handler) ObserveBatch(d time.Duration, err error) { h.metrics.observeBatch(d, err) }
+
+// route checks the method and turns the error of a route into a response. HEAD
+// is served like GET; net/http leaves the body out.
+func (h *Handler) route(method string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := &response{ResponseWriter: w}
+		var err error
+		if method == "" || r.Method == method || method == http.MethodGet && r.Method == http.MethodHead {
+			err = serve(out, r)
+		} else {
+			allow := method
+			if method == http.MethodGet {
+				allow = "GET, HEAD"
+			}
+			w.Header().Set("Allow", allow)
+			err = &failure{status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: r.URL.Path + " takes " + allow}
+		}
+		if err != nil {
+			h.fail(out, r, err)
+		}
+	})
+}
+
+// response knows whether its first byte is on its way.
+type response struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (w *response) WriteHeader(status int) {
+	w.begun = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(b []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the writer below.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func healthz(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := io.WriteString(w, "ok\n")
+	return err
+}
+
+func notYet(what, instead string) func(http.ResponseWriter, *http.Request) error {
+	return func(http.ResponseWriter, *http.Request) error {
+		return &failure{status: http.StatusNotImplemented, Code: "not_supported", Message: what + " not supported yet in this release; " + instead}
+	}
+}

@@ -1,0 +1,139 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/watershed-data/watershed/internal/serving"
+)
+
+// metrics are what /metrics shows: how the pipeline stands when it is asked,
+// and what the API did.
+type metrics struct {
+	registry *prometheus.Registry
+	handler  http.Handler
+	queries  *prometheus.HistogramVec
+	batches  *prometheus.HistogramVec
+}
+
+func newMetrics(status func(context.Context) (*serving.Status, error), now func() int64) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		queries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "watershed_query_duration_seconds", Help: "Time from a query's arrival to its last byte, by outcome.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}, []string{"outcome"}),
+		batches: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "watershed_batch_duration_seconds", Help: "Time that batch runs took, by outcome.",
+			Buckets: prometheus.ExponentialBuckets(0.1, 2, 16),
+		}, []string{"outcome"}),
+	}
+	for _, outcome := range []string{succeeded, refused, failed} {
+		m.queries.WithLabelValues(outcome) // a series that begins at 0 shows its first increase
+		m.batches.WithLabelValues(outcome)
+	}
+	m.registry.MustRegister(m.queries, m.batches, &standing{status: status, now: now})
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	return m
+}
+
+func (m *metrics) serve(w http.ResponseWriter, r *http.Request) error {
+	m.handler.ServeHTTP(w, r)
+	return nil
+}
+
+// How a request ended.
+const (
+	succeeded = "ok"
+	refused   = "refused" // the caller's mistake
+	failed    = "failed"
+)
+
+func outcomeOf(err error) string {
+	var f *failure
+	var q *serving.Error
+	switch {
+	case err == nil:
+		return succeeded
+	case errors.As(err, &f), errors.As(err, &q):
+		return refused
+	}
+	return failed
+}
+
+func (m *metrics) observeQuery(d time.Duration, err error) {
+	m.queries.WithLabelValues(outcomeOf(err)).Observe(d.Seconds())
+}
+
+func (m *metrics) observeBatch(d time.Duration, err error) {
+	m.batches.WithLabelValues(outcomeOf(err)).Observe(d.Seconds())
+}
+
+// standing collects how the pipeline stands, at the moment it is asked.
+type standing struct {
+	status func(context.Context) (*serving.Status, error)
+	now    func() int64
+}
+
+var (
+	upDesc       = prometheus.NewDesc("watershed_up", "1 if the pipeline's status could be read.", nil, nil)
+	eventsDesc   = prometheus.NewDesc("watershed_events_committed_total", "Events committed by the speed layer.", []string{"shard"}, nil)
+	lagDesc      = prometheus.NewDesc("watershed_shard_lag_seconds", "Age of a shard's oldest event that is not committed; 0 if all are.", []string{"shard"}, nil)
+	behindDesc   = prometheus.NewDesc("watershed_shard_behind", "1 if the log holds events after a shard's committed position.", []string{"shard"}, nil)
+	pendingDesc  = prometheus.NewDesc("watershed_shard_pending_seconds", "Age of a shard's batch that is begun and not committed; 0 if there is none.", []string{"shard"}, nil)
+	outcomesDesc = prometheus.NewDesc("watershed_events_total", "Events by what became of them.", []string{"outcome"}, nil)
+	completeDesc = prometheus.NewDesc("watershed_complete", "1 if answers are complete.", nil, nil)
+	seqDesc      = prometheus.NewDesc("watershed_version_seq", "Number of the current version; 0: none is published yet.", nil, nil)
+	ageDesc      = prometheus.NewDesc("watershed_version_age_seconds", "Time since the current version's watershed.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (s *standing) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{upDesc, eventsDesc, lagDesc, behindDesc, pendingDesc, outcomesDesc, completeDesc, seqDesc, ageDesc} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *standing) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	st, err := s.status(context.Background())
+	if err != nil {
+		gauge(upDesc, 0)
+		return
+	}
+	gauge(upDesc, 1)
+	gauge(completeDesc, one(st.Complete))
+	for _, sh := range st.Shards {
+		counter(eventsDesc, sh.Events, sh.ID)
+		gauge(lagDesc, sh.LagSeconds, sh.ID)
+		gauge(behindDesc, one(sh.Behind), sh.ID)
+		gauge(pendingDesc, sh.PendingSeconds(s.now()), sh.ID)
+	}
+	counter(outcomesDesc, st.Outcomes.Accepted, "accepted")
+	counter(outcomesDesc, st.Outcomes.Rejected, "rejected")
+	counter(outcomesDesc, st.Outcomes.Dropped, "dropped")
+	if v := st.Version; v != nil {
+		gauge(seqDesc, float64(v.Seq))
+		gauge(ageDesc, float64(v.AgeSeconds))
+	} else {
+		gauge(seqDesc, 0)
+	}
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

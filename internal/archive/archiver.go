@@ -1,0 +1,323 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/rowlogic"
+)
+
+const (
+	// DefaultFileBytes is how many bytes of events make a file.
+	DefaultFileBytes = 64 << 20
+	// DefaultEvery is how long an event waits for its file when nobody asks.
+	DefaultEvery = 10 * time.Second
+
+	parallel   = 2       // files being written at a time, for their memory
+	pageEvents = 4 << 10 // events asked of the log at a time; the log bounds their bytes
+)
+
+// Checkpoints keeps, per shard, the position up to which the master dataset
+// holds its rows. It is durable.
+type Checkpoints interface {
+	// Load gives a shard's checkpoint; before the first one, the position after
+	// which the pipeline begins.
+	Load(ctx context.Context, shard string) (protocol.Position, error)
+	// Store replaces a shard's checkpoint.
+	Store(ctx context.Context, shard string, through protocol.Position) error
+}
+
+// Logic makes rows of events; *rowlogic.Logic does.
+type Logic interface {
+	Run(shard string, events []protocol.Event) *rowlogic.Batch
+}
+
+// Archiver fills the master dataset from the log. All methods may be called at
+// the same time; a shard is read by one of them at a time. Memory is bounded by
+// a page of the log and a compressed row group for each shard being written.
+type Archiver struct {
+	Definition  *definition.Definition
+	Logic       Logic
+	Log         protocol.Log
+	Master      protocol.Master
+	Checkpoints Checkpoints
+
+	FileBytes int64            // of events' bytes in a file, about; 0: DefaultFileBytes
+	Every     time.Duration    // 0: DefaultEvery
+	Ticks     <-chan time.Time // in place of a clock that ticks Every; may be nil
+
+	mu     sync.Mutex
+	shards map[string]*shard
+}
+
+// shard is the archive's place in one shard.
+type shard struct {
+	busy    chan struct{}     // held by whoever reads the shard
+	loaded  bool              // through is known
+	through protocol.Position // as stored by Checkpoints
+}
+
+// Run archives at every tick until the context is cancelled, which is no error.
+// Any other error ends it; what was not archived is still in the log.
+func (a *Archiver) Run(ctx context.Context) error {
+	ticks := a.Ticks
+	if ticks == nil {
+		every := a.Every
+		if every == 0 {
+			every = DefaultEvery
+		}
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks:
+		}
+		if err := a.all(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// all archives every shard up to its tip.
+func (a *Archiver) all(ctx context.Context) error {
+	shards, err := a.Log.Shards(ctx)
+	if err != nil {
+		return fmt.Errorf("archiving: listing shards: %w", err)
+	}
+	left := make([]string, len(shards))
+	for i, s := range shards {
+		left[i] = s.ID
+	}
+	for len(left) > 0 {
+		done := make([]bool, len(left))
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(parallel)
+		for i, id := range left { // a file each, so that no busy shard starves the others
+			group.Go(func() (err error) {
+				done[i], err = a.turn(ctx, id, nil)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		busy := left[:0]
+		for i, id := range left {
+			if !done[i] {
+				busy = append(busy, id)
+			}
+		}
+		left = busy
+	}
+	return nil
+}
+
+// Flush returns when every row up to the positions is in the master dataset; it
+// archives what is not there yet, so that a batch run need not wait.
+func (a *Archiver) Flush(ctx context.Context, through map[string]protocol.Position) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for id, until := range through {
+		group.Go(func() error {
+			for {
+				if done, err := a.turn(ctx, id, &until); done || err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+// Repair writes the rows of the events in (after, through] to the master dataset
+// once more. Rows that are there already have the same positions, so a batch run
+// keeps one of each, and doing it twice changes nothing.
+func (a *Archiver) Repair(ctx context.Context, shard string, after, through protocol.Position) error {
+	for through.After(after) {
+		last, _, err := a.file(ctx, shard, span{after: after, through: &through})
+		if err != nil {
+			return fmt.Errorf("repairing %s: %w", shard, err)
+		}
+		if last == after {
+			return fmt.Errorf("repairing %s: the log ends at %q, before %q", shard, after, through)
+		}
+		after = last
+	}
+	return nil
+}
+
+// turn writes at most one file behind a shard's checkpoint and then stores the
+// new one: a crash in between doubles rows and loses none. It is done when the
+// checkpoint has reached a position, or the log's tip if that is nil.
+func (a *Archiver) turn(ctx context.Context, id string, until *protocol.Position) (done bool, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("archiving %s: %w", id, err)
+		}
+	}()
+	s, err := a.hold(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	defer func() { <-s.busy }()
+	if until != nil && !until.After(s.through) {
+		return true, nil
+	}
+	last, tip, err := a.file(ctx, id, span{after: s.through, until: until})
+	if err != nil {
+		return false, err
+	}
+	if last == s.through {
+		if until != nil {
+			return false, fmt.Errorf("the log ends at %q, before %q", last, *until)
+		}
+		return true, nil
+	}
+	if err := a.Checkpoints.Store(ctx, id, last); err != nil {
+		s.loaded = false // it may be stored or not
+		return false, fmt.Errorf("storing the checkpoint: %w", err)
+	}
+	s.through = last
+	return until == nil && tip || until != nil && !until.After(last), nil
+}
+
+// hold waits until nobody else reads the shard, and loads its checkpoint at the
+// first time.
+func (a *Archiver) hold(ctx context.Context, id string) (*shard, error) {
+	a.mu.Lock()
+	if a.shards == nil {
+		a.shards = make(map[string]*shard)
+	}
+	s := a.shards[id]
+	if s == nil {
+		s = &shard{busy: make(chan struct{}, 1)}
+		a.shards[id] = s
+	}
+	a.mu.Unlock()
+	select {
+	case s.busy <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if s.loaded {
+		return s, nil
+	}
+	through, err := a.Checkpoints.Load(ctx, id)
+	if err != nil {
+		<-s.busy
+		return nil, fmt.Errorf("loading the checkpoint: %w", err)
+	}
+	s.through, s.loaded = through, true
+	return s, nil
+}
+
+// span is a range of a shard's log: the events after a position, at least up to
+// until, exactly up to through, or up to the tip.
+type span struct {
+	after          protocol.Position
+	until, through *protocol.Position
+}
+
+// trim cuts a page to the span; end is true when nothing behind it is wanted.
+func (s span) trim(events []protocol.Event) (_ []protocol.Event, end bool) {
+	if s.through != nil {
+		for i := range events {
+			if events[i].Position.After(*s.through) {
+				return events[:i], true
+			}
+		}
+	}
+	if len(events) == 0 {
+		return nil, false
+	}
+	last := events[len(events)-1].Position
+	for _, p := range []*protocol.Position{s.until, s.through} {
+		if p != nil && !p.After(last) {
+			return events, true
+		}
+	}
+	return events, false
+}
+
+// file writes one file with the first events of a span and gives the position
+// of the last one, which is span.after when there was none and no file was
+// written. tip is true when the log held nothing behind it.
+func (a *Archiver) file(ctx context.Context, id string, s span) (last protocol.Position, tip bool, err error) {
+	limit := a.FileBytes
+	if limit == 0 {
+		limit = DefaultFileBytes
+	}
+	r := &pager{log: a.Log, shard: id, span: s, last: s.after}
+	first, err := r.next(ctx)
+	if err != nil || len(first) == 0 {
+		return s.after, r.end, err
+	}
+	_, err = a.Master.Put(ctx, id, func(w io.Writer) error {
+		f := NewWriter(w, a.Definition)
+		for events := first; len(events) > 0; {
+			if err := f.Write(a.Logic.Run(id, events)); err != nil {
+				return err
+			}
+			if r.end || r.bytes >= limit {
+				break
+			}
+			if events, err = r.next(ctx); err != nil {
+				return err
+			}
+		}
+		return f.Close()
+	})
+	if err != nil {
+		return s.after, false, fmt.Errorf("writing a file of the master dataset: %w", err)
+	}
+	return r.last, r.end, nil
+}
+
+// pager reads a span of a shard's log page by page.
+type pager struct {
+	log   protocol.Log
+	shard string
+	span  span
+	last  protocol.Position // of the events given
+	bytes int64             // of the events given
+	end   bool              // the span or, for now, the log is at its end
+}
+
+// next gives the next events; none at the end.
+func (r *pager) next(ctx context.Context) ([]protocol.Event, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		page, err := r.log.Read(ctx, r.shard, r.last, pageEvents)
+		if err != nil {
+			return nil, fmt.Errorf("reading the log after %q: %w", r.last, err)
+		}
+		events, end := r.span.trim(page.Events)
+		r.end = end || page.AtTip || page.Ended
+		for i := range events {
+			r.bytes += int64(len(events[i].Data))
+		}
+		if len(events) > 0 {
+			r.last = events[len(events)-1].Position
+			return events, nil
+		}
+		if r.end {
+			return nil, nil
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package archive
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/watershed-data/watershed/internal/pages"
+	"github.com/watershed-data/watershed/internal/protocol"
+)
+
+// Stored is one row of the master dataset as the stream gave it.
+type Stored struct {
+	Shard string
+	protocol.Event
+}
+
+// Scan gives a file's rows in the order in which they are stored, to verify or
+// recompute them from their bytes. Last is not stored and false. Memory is
+// bounded by a page of each column; the row and its Data are the callback's only
+// during the call.
+//
+// An error of the callback ends the scan and is given as it is.
+func Scan(r io.ReaderAt, size int64, fn func(row *Stored) error) error {
+	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return fmt.Errorf("opening a file of the master dataset: %w", err)
+	}
+	if format, ok := f.Lookup(FormatKey); ok && format != Format {
+		return fmt.Errorf("opening a file of the master dataset: it has format %s, this program reads format %s", format, Format)
+	}
+	var columns [len(stored)]int
+	for i, name := range stored {
+		leaf, ok := f.Schema().Lookup(name)
+		if !ok {
+			return fmt.Errorf("reading the master dataset: the file has no column %s", name)
+		}
+		columns[i] = leaf.ColumnIndex
+	}
+	for _, group := range f.RowGroups() {
+		if err := scanGroup(group, columns, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var stored = [...]string{ShardColumn, PositionColumn, KeyColumn, ArrivalColumn, RawColumn}
+
+func scanGroup(group parquet.RowGroup, columns [len(stored)]int, fn func(row *Stored) error) (err error) {
+	var readers [len(stored)]*pages.Reader
+	for i, c := range columns {
+		if readers[i], err = pages.NewReader(group, c, 0); err != nil {
+			return fmt.Errorf("reading column %s of the master dataset: %w", stored[i], err)
+		}
+		defer func() {
+			if closing := readers[i].Close(); err == nil {
+				err = closing
+			}
+		}()
+	}
+	var row Stored
+	var values [len(stored)]parquet.Value
+	for range group.NumRows() {
+		for i := range readers {
+			if values[i], err = readers[i].Next(); err != nil {
+				return fmt.Errorf("reading column %s of the master dataset: %w", stored[i], err)
+			}
+		}
+		if err := row.read(values); err != nil {
+			return err
+		}
+		if err := fn(&row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read sets the row to the values of the stored columns, reusing its memory.
+func (row *Stored) read(values [len(stored)]parquet.Value) (err error) {
+	if shard := values[0].ByteArray(); string(shard) != row.Shard {
+		row.Shard = string(shard)
+	}
+	if row.Position, err = protocol.ParseKey(string(values[1].ByteArray())); err != nil {
+		return fmt.Errorf("reading the master dataset: %w", err)
+	}
+	row.PartitionKey = string(values[2].ByteArray())
+	row.Arrival = values[3].Int64()
+	if row.Data, err = base64.StdEncoding.AppendDecode(row.Data[:0], values[4].ByteArray()); err != nil {
+		return fmt.Errorf("reading the bytes of event %s of %s: %w", row.Position, row.Shard, err)
+	}
+	return nil
+}

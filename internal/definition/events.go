@@ -1,0 +1,204 @@
+package definition
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/watershed-data/watershed/internal/column"
+)
+
+const maxColumns = 500
+
+// events reads how an event becomes columns, and gives the section's entries.
+func (c *checker) events(e entry) map[string]entry {
+	fields := c.fields(e, "events", "events: with format and columns", "format", "fields", "columns", "time", "id", "dedupe_within")
+	if e.value.Kind != yaml.MappingNode {
+		return fields
+	}
+	if f, ok := fields["format"]; ok {
+		c.format(f)
+	} else {
+		c.fail(e.key, "add format: json", "events has no format")
+	}
+	for _, name := range []string{"fields", "id", "dedupe_within"} {
+		if f, ok := fields[name]; ok {
+			c.refuse(f.key, name)
+		}
+	}
+	if f, ok := fields["columns"]; ok {
+		c.columns(f)
+	} else {
+		c.fail(e.key, "add columns: with at least one column", "events has no columns")
+	}
+	return fields
+}
+
+func (c *checker) format(e entry) {
+	text, ok := c.text(e, "events.format", "format: json")
+	if ok && text != "json" && !c.refuse(e.value, "format: "+text) {
+		c.fail(e.value, "write json", "%q is not a format", text)
+	}
+	c.def.Events.Format = text
+}
+
+func (c *checker) columns(e entry) {
+	list := c.entries(e, "events.columns", "columns: with entries such as price: {type: decimal(12,2)}")
+	if e.value.Kind == yaml.MappingNode && len(e.value.Content) == 0 {
+		c.fail(e.value, "add one, such as price: {type: decimal(12,2)}", "events.columns has no column")
+	}
+	for i, e := range list {
+		if c.over(e.key, i+1, maxColumns, "columns") {
+			return
+		}
+		if !c.columnName(e.key) {
+			c.broken[e.name()] = true
+			continue
+		}
+		col, ok := c.declared(e)
+		c.def.Events.Columns = append(c.def.Events.Columns, col)
+		c.addColumn(col)
+		c.broken[col.Name] = !ok
+	}
+}
+
+func (c *checker) addColumn(col Column) {
+	c.def.Columns = append(c.def.Columns, col)
+	c.types[col.Name] = col.Type
+}
+
+// columnName checks the name of a column, which expressions use as a CEL name.
+func (c *checker) columnName(n *yaml.Node) bool {
+	if slices.Contains(celWords, n.Value) {
+		c.fail(n, "choose another name and say `from: "+n.Value+"`", "%q is a word of the expression language and cannot name a column", n.Value)
+		return false
+	}
+	return c.name(n, "column")
+}
+
+// celWords are CEL's reserved words and the names of its types.
+var celWords = []string{"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
+	"let", "loop", "package", "namespace", "return", "var", "void", "while",
+	"bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "string", "type", "uint"}
+
+// declared reads one declared column; false after a problem with its type.
+func (c *checker) declared(e entry) (Column, bool) {
+	col := Column{Name: e.name(), From: []string{e.name()}}
+	what := "column " + col.Name
+	const example = "{type: string}"
+	fields := c.fields(e, what, example, "type", "from", "optional", "zone")
+	typ, ok := fields["type"]
+	if !ok {
+		if e.value.Kind == yaml.MappingNode {
+			c.fail(e.key, "add type: string, int, decimal(p,s) or timestamp", "%s has no type", what)
+		}
+		return col, false
+	}
+	col.Type, ok = c.columnType(typ)
+	if f, has := fields["from"]; has {
+		col.From = c.path(f, what)
+	}
+	if f, has := fields["optional"]; has {
+		col.Optional = c.flag(f, what)
+	}
+	if col.Type.Kind == column.Timestamp {
+		col.Zone = c.def.Zone
+	}
+	if f, has := fields["zone"]; has {
+		if ok && col.Type.Kind != column.Timestamp {
+			c.fail(f.key, "remove zone", "%s is no timestamp, so it has no zone", what)
+		} else {
+			col.Zone = c.zone(f)
+		}
+	}
+	return col, ok
+}
+
+// columnType reads a type; false after a problem.
+func (c *checker) columnType(e entry) (column.Type, bool) {
+	text, ok := c.text(e, "type", "type: string, int, decimal(p,s) or timestamp")
+	if !ok {
+		return column.Type{}, false
+	}
+	t, err := column.ParseType(text)
+	if err == nil {
+		return t, !c.refuse(e.value, "type "+t.String())
+	}
+	message, _, _ := strings.Cut(err.Error(), "; ")
+	c.fail(e.value, typeRemedy(text), "%s", message)
+	return column.Type{}, false
+}
+
+// typesElsewhere are types as other systems call them.
+var typesElsewhere = map[string]string{
+	"text": "string", "varchar": "string", "char": "string", "str": "string",
+	"integer": "int", "bigint": "int", "long": "int", "int64": "int",
+	"number": "int or decimal(p,s)", "numeric": "decimal(p,s)", "double": "decimal(p,s)", "real": "decimal(p,s)", "money": "decimal(p,s)",
+	"datetime": "timestamp", "timestamptz": "timestamp",
+}
+
+// typeRemedy says which type was probably meant.
+func typeRemedy(text string) string {
+	if strings.HasPrefix(text, "decimal") || strings.HasPrefix(text, "numeric(") {
+		return "write decimal(p,s) with p digits in all, at most 18, and s of them after the point, such as decimal(12,2)"
+	}
+	if t, ok := typesElsewhere[strings.ToLower(text)]; ok {
+		return "write " + t
+	}
+	return suggest(text, []string{"string", "int", "timestamp"}, "write decimal(p,s) or one of ")
+}
+
+// path reads where a column's value lies in the event: names joined by dots.
+func (c *checker) path(e entry, what string) []string {
+	const example = "the name of a field, or a path such as item.name"
+	text, ok := c.text(e, what+"'s from", example)
+	if !ok {
+		return nil
+	}
+	path := strings.Split(text, ".")
+	const deepest = 16
+	if slices.Contains(path, "") || len(path) > deepest {
+		c.fail(e.value, "write "+example, "%q is not a path into an event", text)
+	}
+	return path
+}
+
+func (c *checker) flag(e entry, what string) bool {
+	if e.value.Kind != yaml.ScalarNode || e.value.ShortTag() != "!!bool" {
+		c.fail(e.place(), "write true or false", "%s of %s is neither true nor false", e.name(), what)
+		return false
+	}
+	return strings.EqualFold(e.value.Value, "true")
+}
+
+// eventTime resolves events.time, when all columns are known.
+func (c *checker) eventTime(fields map[string]entry) {
+	e, ok := fields["time"]
+	if !ok {
+		return
+	}
+	name, ok := c.text(e, "events.time", "time: with the name of a timestamp column")
+	if !ok {
+		return
+	}
+	c.def.Events.Time = name // even after a problem: views need not complain of its absence
+	col, ok := c.column(e.value, name)
+	switch {
+	case !ok:
+	case col.Type.Kind != column.Timestamp:
+		c.fail(e.value, "name a column of type timestamp", "events.time names %s, which is %s", name, article(col.Type))
+	case col.Derived:
+		c.fail(e.value, "declare it in events.columns; a `set` may still compute it", "events.time names %s, which is not a column of the event", name)
+	case col.Optional:
+		c.fail(e.value, "remove optional: true from it; a `default` may fill it", "events.time names %s, which may be null", name)
+	}
+}
+
+// article gives a type as a noun.
+func article(t column.Type) string {
+	if t.Kind == column.Int {
+		return "an int"
+	}
+	return "a " + t.String()
+}

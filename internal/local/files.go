@@ -1,0 +1,259 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/watershed-data/watershed/internal/protocol"
+)
+
+// partial is the ending of a file that is being written. Renaming it is what
+// makes it part of the dataset; a crash leaves it behind, and nobody reads it.
+const partial = ".partial"
+
+// Master is the master dataset: immutable Parquet files, a folder per shard.
+type Master struct{ dir string }
+
+// Master gives the master dataset of a generation.
+func (s *Store) Master(generation string) (*Master, error) {
+	m := &Master{dir: filepath.Join(s.dir, masterDir, generation)}
+	if err := os.MkdirAll(m.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the master dataset's folder: %w", err)
+	}
+	// What a crash left half written was never part of the dataset.
+	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, partial) {
+			err = os.Remove(path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("clearing what a crash left of the master dataset: %w", err)
+	}
+	return m, nil
+}
+
+// Path gives where a file lies.
+func (m *Master) Path(name string) string { return filepath.Join(m.dir, filepath.FromSlash(name)) }
+
+// Put implements protocol.Master.
+func (m *Master) Put(_ context.Context, shard string, write func(io.Writer) error) (protocol.File, error) {
+	name := shard + "/" + rand.Text() + ".parquet"
+	path := m.Path(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return protocol.File{}, fmt.Errorf("making a folder of the master dataset: %w", err)
+	}
+	size, err := writeFile(path, write)
+	if err != nil {
+		return protocol.File{}, fmt.Errorf("writing %s: %w", name, err)
+	}
+	// The shard's folder may be new as well.
+	if err := syncPath(m.dir); err != nil {
+		return protocol.File{}, fmt.Errorf("writing %s: %w", name, err)
+	}
+	return protocol.File{Name: name, Size: size}, nil
+}
+
+// writeFile writes a file durably; it appears under its name when it is complete.
+func writeFile(path string, write func(io.Writer) error) (size int64, err error) {
+	f, err := os.OpenFile(path+partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(path+partial))
+		}
+	}()
+	b := bufio.NewWriterSize(f, 256<<10)
+	err = write(b)
+	if err == nil {
+		err = b.Flush()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if info, statErr := f.Stat(); statErr == nil {
+		size = info.Size()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, err
+	}
+	if err := os.Rename(path+partial, path); err != nil {
+		return 0, err
+	}
+	return size, syncPath(filepath.Dir(path))
+}
+
+// Files implements protocol.Master.
+func (m *Master) Files(context.Context) ([]protocol.File, error) {
+	var out []protocol.File
+	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, partial) {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(m.dir, path)
+		if err != nil {
+			return err
+		}
+		out = append(out, protocol.File{Name: filepath.ToSlash(name), Size: info.Size()})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the master dataset: %w", err)
+	}
+	return out, nil
+}
+
+// Open implements protocol.Master.
+func (m *Master) Open(_ context.Context, name string) (protocol.ReadAtCloser, int64, error) {
+	return openFile(m.Path(name))
+}
+
+func openFile(path string) (protocol.ReadAtCloser, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+const manifestFile = "manifest.json"
+
+// Views holds the versions, a folder each.
+type Views struct{ dir string }
+
+// Views gives the versions of a generation.
+func (s *Store) Views(generation string) (*Views, error) {
+	v := &Views{dir: filepath.Join(s.dir, viewsDir, generation)}
+	if err := os.MkdirAll(v.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the views' folder: %w", err)
+	}
+	return v, nil
+}
+
+// Path gives where a file of a version lies.
+func (v *Views) Path(version, name string) string { return filepath.Join(v.dir, version, name) }
+
+// PutManifest implements protocol.Views. It makes the version's files durable
+// under their names first.
+func (v *Views) PutManifest(_ context.Context, m protocol.Manifest) error {
+	dir := filepath.Join(v.dir, m.Version)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the folder of version %s: %w", m.Version, err)
+	}
+	if err := syncPath(v.dir); err != nil {
+		return fmt.Errorf("storing the manifest of %s: %w", m.Version, err)
+	}
+	_, err := writeFile(filepath.Join(dir, manifestFile), func(w io.Writer) error {
+		return json.NewEncoder(w).Encode(m)
+	})
+	if err != nil {
+		return fmt.Errorf("storing the manifest of %s: %w", m.Version, err)
+	}
+	return nil
+}
+
+// Manifest implements protocol.Views.
+func (v *Views) Manifest(_ context.Context, version string) (m protocol.Manifest, err error) {
+	text, err := os.ReadFile(v.Path(version, manifestFile))
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, fmt.Errorf("the manifest of %s is damaged: %w", version, err)
+	}
+	return m, nil
+}
+
+// Open implements protocol.Views.
+func (v *Views) Open(_ context.Context, version, name string) (protocol.ReadAtCloser, int64, error) {
+	return openFile(v.Path(version, name))
+}
+
+// Versions implements protocol.Views.
+func (v *Views) Versions(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(v.dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing versions: %w", err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out, nil
+}
+
+// Delete implements protocol.Views. The manifest goes first, so that nothing
+// half deleted looks complete.
+func (v *Views) Delete(_ context.Context, version string) error {
+	if err := os.Remove(v.Path(version, manifestFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(v.dir, version))
+}
+
+// Checkpoints holds up to where the archive has read each shard. They are kept
+// apart from the ledger: the two consumers of the log know nothing of each other.
+type Checkpoints struct {
+	store      *Store
+	generation string
+}
+
+// Checkpoints gives the archive's checkpoints of a generation.
+func (s *Store) Checkpoints(generation string) *Checkpoints {
+	return &Checkpoints{store: s, generation: generation}
+}
+
+func (c *Checkpoints) key(shard string) []byte {
+	return fmt.Appendf(nil, "%c%s\x00%s", keyCheckpoint, c.generation, shard)
+}
+
+// Load gives the position up to which a shard is archived.
+func (c *Checkpoints) Load(_ context.Context, shard string) (protocol.Position, error) {
+	if err := c.store.enter(); err != nil {
+		return protocol.Position{}, err
+	}
+	defer c.store.leave()
+	value, closer, err := c.store.db.Get(c.key(shard))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return protocol.Position{}, nil
+	}
+	if err != nil {
+		return protocol.Position{}, fmt.Errorf("reading the archive's checkpoint of %s: %w", shard, err)
+	}
+	defer closer.Close()
+	return protocol.ParseKey(string(value))
+}
+
+// Store stores the position up to which a shard is archived, after its rows are
+// durable.
+func (c *Checkpoints) Store(_ context.Context, shard string, p protocol.Position) error {
+	if err := c.store.enter(); err != nil {
+		return err
+	}
+	defer c.store.leave()
+	if err := c.store.db.Set(c.key(shard), []byte(p.Key()), pebble.Sync); err != nil {
+		return fmt.Errorf("storing the archive's checkpoint of %s: %w", shard, err)
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package protocol
+
+import (
+	"context"
+	"io"
+)
+
+// Shard is one shard of a stream.
+type Shard struct {
+	ID        string
+	Parents   []string // one after a split, two after a merge, none at the start
+	HashFrom  string   // inclusive range of partition-key hashes, decimal 128-bit
+	HashTo    string
+	FirstSeq  string // the sequence number range begins here
+	LastSeq   string // set once the shard is closed: nothing will come after it
+	CreatedAt int64  // milliseconds since 1970-01-01 UTC
+}
+
+// Closed reports whether the shard takes no more events.
+func (s Shard) Closed() bool { return s.LastSeq != "" }
+
+// Page is one read of a shard's log.
+type Page struct {
+	Events []Event // in log order, whole records
+	AtTip  bool    // nothing lies after them now
+	Ended  bool    // nothing will ever lie after them: the shard is closed and read to its end
+}
+
+// Log is the stream: the one order of events per shard. Implementations are
+// durable before Read shows an event.
+type Log interface {
+	// Shards lists all shards that still hold events or are open, parents before children.
+	Shards(ctx context.Context) ([]Shard, error)
+	// Read gives events after the position, at most about limit of them, always whole
+	// records. A page without events is at the tip or at the end. A position whose
+	// successors have expired is ErrExpired, never a gap.
+	Read(ctx context.Context, shard string, after Position, limit int) (Page, error)
+}
+
+// Cut is the exact place in a shard's log up to which a version answers, with
+// the figures of everything before it.
+type Cut struct {
+	Epoch   int64    `json:"epoch"`
+	Through Position `json:"through"`
+	Count   int64    `json:"count"`
+	Sum     Sum      `json:"sum"`
+}
+
+// Pending is the intent to apply the events after Through of the row up to
+// Through of the intent, filed under Epoch.
+type Pending struct {
+	Through Position `json:"through"`
+	Epoch   int64    `json:"epoch"`
+	Since   int64    `json:"since"` // milliseconds since 1970-01-01 UTC; for people, the protocol does not read it
+}
+
+// Row is a shard's ledger row: what the speed layer has committed.
+type Row struct {
+	Rev        int64    `json:"rev"`
+	Epoch      int64    `json:"epoch"`
+	From       Position `json:"from"` // genesis: events up to here are not part of the pipeline
+	Through    Position `json:"through"`
+	Count      int64    `json:"count"`
+	Sum        Sum      `json:"sum"`
+	MaxArrival int64    `json:"maxArrival"`
+	Pending    *Pending `json:"pending,omitempty"`
+	Cut        *Cut     `json:"cut,omitempty"`
+}
+
+// Pointer is the one record that names the current version.
+type Pointer struct {
+	Seq     int64  `json:"seq"`     // number of the version; 0: none published yet
+	Version string `json:"version"` // "": none published yet
+	Disc    int64  `json:"disc"`    // real-time items that version Disc covers may be gone
+}
+
+// Plan is what a batch run is a function of, besides the definition.
+type Plan struct {
+	Run     string         `json:"run"`
+	Pointer Pointer        `json:"pointer"` // as read before the seals
+	Cut     map[string]Cut `json:"cut"`
+	T       int64          `json:"t"` // milliseconds since 1970-01-01 UTC: the watershed as people see it
+}
+
+// Ledger holds the rows, the pointer and the plans of one generation. Every
+// read is strongly consistent.
+type Ledger interface {
+	// Shards lists the shards that have a row, in no particular order.
+	Shards(ctx context.Context) ([]string, error)
+	// Row reads a shard's row; false if there is none.
+	Row(ctx context.Context, shard string) (Row, bool, error)
+	// Create stores a row with Rev 1 if there is none; false if there is one.
+	Create(ctx context.Context, shard string, row Row) (bool, error)
+	// Swap replaces the row if its Rev is still row.Rev, and stores Rev+1; false if it is not.
+	Swap(ctx context.Context, shard string, row Row) (bool, error)
+	// Pointer reads the pointer; the zero Pointer if none was ever stored.
+	Pointer(ctx context.Context) (Pointer, error)
+	// SwapPointer replaces the pointer if it is still old; false if it is not.
+	SwapPointer(ctx context.Context, old, new Pointer) (bool, error)
+	// Plan reads a run's plan; false if there is none.
+	Plan(ctx context.Context, run string) (Plan, bool, error)
+	// PutPlan stores the plan if the run has none, and gives the one that is stored.
+	PutPlan(ctx context.Context, plan Plan) (Plan, error)
+	// DeletePlan forgets a run's plan; a missing one is no error.
+	DeletePlan(ctx context.Context, run string) error
+}
+
+// Key names one cell of a view: what it is filed under besides epoch and shard.
+type Key struct {
+	View string
+	Time int64  // start of the bucket, microseconds since 1970-01-01 UTC; 0 for every: none
+	Dims string // the encoded dimension values; byte order is their order
+}
+
+// ItemID names one real-time item. An item has one writing shard.
+type ItemID struct {
+	Key
+	Epoch int64
+	Shard string
+}
+
+// Item is a real-time item. It keeps the state after its last batch and the one
+// before, so that a reader sees exactly what is committed.
+type Item struct {
+	ItemID
+	Cur         []byte
+	Through     Position
+	Prev        []byte // nil: the item did not exist
+	PrevThrough Position
+}
+
+// Put stores Item if the stored one's Through is still Expect (the zero
+// Position: there is none).
+type Put struct {
+	Item   Item
+	Expect Position
+}
+
+// ItemPage is one page of a query.
+type ItemPage struct {
+	Items []Item
+	Next  string // token of the next page; "" at the end
+}
+
+// Segment is what one committed batch adds to a shard's dedup set. Immutable.
+type Segment struct {
+	Shard      string
+	Through    Position
+	MaxArrival int64 // the latest arrival in it, milliseconds since 1970-01-01 UTC
+	Data       []byte
+}
+
+// RealTime holds the real-time items and dedup segments of one generation.
+// Every read is strongly consistent.
+type RealTime interface {
+	// Items reads items by id; a missing one has a zero Through.
+	Items(ctx context.Context, ids []ItemID) ([]Item, error)
+	// Put stores each item under its condition and says which were stored. It is
+	// not a transaction: any subset may land before an error.
+	Put(ctx context.Context, puts []Put) ([]bool, error)
+	// Query pages through a view's items with bucket starts in [from, to), by time, then dims.
+	Query(ctx context.Context, view string, from, to int64, token string) (ItemPage, error)
+	// Discard deletes a shard's items with an epoch up to and including the given one.
+	Discard(ctx context.Context, shard string, epoch int64) (deleted int64, err error)
+
+	// PutSegment stores a segment; storing the same one again changes nothing.
+	PutSegment(ctx context.Context, s Segment) error
+	// Segments reads a shard's segments in log order.
+	Segments(ctx context.Context, shard string) ([]Segment, error)
+	// DeleteSegment deletes one segment; a missing one is no error.
+	DeleteSegment(ctx context.Context, shard string, through Position) error
+}
+
+// File is one immutable file of the master dataset.
+type File struct {
+	Name string // unique in the dataset, never used again
+	Size int64  // bytes
+}
+
+// Master is the master dataset: immutable files of rows, append-only.
+type Master interface {
+	// Put stores a file under a new name, durably, and gives it; content comes from write.
+	Put(ctx context.Context, shard string, write func(io.Writer) error) (File, error)
+	// Files lists all complete files, by name.
+	Files(ctx context.Context) ([]File, error)
+	// Open opens a file for random reads.
+	Open(ctx context.Context, name string) (ReadAtCloser, int64, error)
+}
+
+// Views holds the files of the versions, each under a path that only one
+// attempt of a run writes.
+type Views interface {
+	// PutManifest stores a version's manifest, after all its files.
+	PutManifest(ctx context.Context, m Manifest) error
+	// Manifest reads a version's manifest.
+	Manifest(ctx context.Context, version string) (Manifest, error)
+	// Open opens a file of a version for random reads.
+	Open(ctx context.Context, version, name string) (ReadAtCloser, int64, error)
+	// Versions lists what is stored, complete or not.
+	Versions(ctx context.Context) ([]string, error)
+	// Delete removes a version or what an attempt left of it.
+	Delete(ctx context.Context, version string) error
+}
+
+// ReadAtCloser is a file open for random reads.
+type ReadAtCloser interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// ViewFile is one sorted Parquet file of a version. Its rows are ordered by
+// time, then dimensions, nulls first.
+type ViewFile struct {
+	Name string `json:"name"`
+	Rows int64  `json:"rows"`
+}
+
+// Manifest describes a version. It is written last: a version without one was
+// never complete.
+type Manifest struct {
+	Version    string                `json:"version"` // unique to the attempt
+	Seq        int64                 `json:"seq"`
+	Run        string                `json:"run"`
+	Generation string                `json:"generation"`
+	T          int64                 `json:"t"` // milliseconds since 1970-01-01 UTC
+	Cut        map[string]Cut        `json:"cut"`
+	Views      map[string][]ViewFile `json:"views"`
+	Events     int64                 `json:"events"` // master rows up to the cut
+}

@@ -1,0 +1,181 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Range is a part of a view: the buckets that start in [From, To),
+// microseconds since 1970-01-01 UTC.
+type Range struct {
+	View     string
+	From, To int64
+}
+
+// Visitor receives what makes up an answer.
+type Visitor interface {
+	// Reset forgets everything: the reading begins anew.
+	Reset()
+	// Version receives the version's batch views, to read the part r of them.
+	Version(ctx context.Context, m Manifest, r Range) error
+	// Item receives a cell's committed real-time state, to be merged with
+	// everything else under its key. state must not be kept.
+	Item(key Key, state []byte) error
+}
+
+// Snapshot says of which events exactly an answer is made.
+type Snapshot struct {
+	Pointer  Pointer
+	Manifest *Manifest // nil: no version is published yet
+	Lineage  *Lineage
+	Rows     map[string]Row // ledger rows as read; shards that have none are missing
+}
+
+// Committed gives the position up to which the answer holds a shard's events.
+func (s *Snapshot) Committed(shard string) Position { return s.Rows[shard].Through }
+
+// Reader reads merged views.
+type Reader struct {
+	Log      Log
+	Ledger   Ledger
+	RealTime RealTime
+	Views    Views
+	// Freeze optionally gives ledger and items as they stand at one moment, and a
+	// function that lets them go. A store that can do it spares the reader from
+	// reading again when writers are faster than it.
+	Freeze func() (Ledger, RealTime, func())
+	// Pause waits before a reading begins anew; nil is a timer.
+	Pause func(ctx context.Context, d time.Duration) error
+}
+
+// readAttempts bounds how often a reading begins anew.
+const readAttempts = 60
+
+// errAgain: the reading met something that is newer than its cut.
+var errAgain = errors.New("read again")
+
+// Read visits the ranges as one snapshot: exactly the events up to the
+// positions it gives. It fails with ErrBusy rather than answer something else.
+func (r *Reader) Read(ctx context.Context, ranges []Range, v Visitor) (*Snapshot, error) {
+	wait := time.Millisecond
+	for range readAttempts {
+		snapshot, err := r.attempt(ctx, ranges, v)
+		if !errors.Is(err, errAgain) {
+			return snapshot, err
+		}
+		if err := r.pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		wait = min(2*wait, 100*time.Millisecond)
+	}
+	return nil, fmt.Errorf("reading views: %w", ErrBusy)
+}
+
+func (r *Reader) pause(ctx context.Context, d time.Duration) error {
+	if r.Pause != nil {
+		return r.Pause(ctx, d)
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func (r *Reader) attempt(ctx context.Context, ranges []Range, v Visitor) (*Snapshot, error) {
+	ledger, items := r.Ledger, r.RealTime
+	if r.Freeze != nil {
+		var release func()
+		ledger, items, release = r.Freeze()
+		defer release()
+	}
+	v.Reset()
+	pointer, err := ledger.Pointer(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the pointer: %w", err)
+	}
+	s := &Snapshot{Pointer: pointer, Rows: map[string]Row{}}
+	lineage, ids, err := childrenFirst(ctx, r.Log, ledger)
+	if err != nil {
+		return nil, err
+	}
+	s.Lineage = lineage
+	for _, id := range ids {
+		row, ok, err := ledger.Row(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("reading the ledger row of %s: %w", id, err)
+		}
+		if ok {
+			s.Rows[id] = row
+		}
+	}
+	err = r.visit(ctx, s, items, ranges, v)
+	if err != nil && !errors.Is(err, errAgain) && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	// Not the frozen ledger: files and items of an old version go for everybody.
+	now, pointerErr := r.Ledger.Pointer(ctx)
+	if pointerErr != nil {
+		return nil, fmt.Errorf("reading the pointer: %w", pointerErr)
+	}
+	moved := now.Disc > pointer.Seq
+	if err != nil && now.Seq > pointer.Seq {
+		return nil, errAgain // what failed may have been deleted under the reader
+	}
+	if err == nil && moved && r.Freeze == nil {
+		return nil, errAgain
+	}
+	return s, err
+}
+
+func (r *Reader) visit(ctx context.Context, s *Snapshot, items RealTime, ranges []Range, v Visitor) error {
+	cut := map[string]Cut{}
+	if s.Pointer.Seq > 0 {
+		m, err := r.Views.Manifest(ctx, s.Pointer.Version)
+		if err != nil {
+			return fmt.Errorf("reading the manifest of %s: %w", s.Pointer.Version, err)
+		}
+		s.Manifest, cut = &m, m.Cut
+		for _, rg := range ranges {
+			if err := v.Version(ctx, m, rg); err != nil {
+				return fmt.Errorf("reading view %s of version %s: %w", rg.View, m.Version, err)
+			}
+		}
+	}
+	for _, rg := range ranges {
+		for token, more := "", true; more; {
+			page, err := items.Query(ctx, rg.View, rg.From, rg.To, token)
+			if err != nil {
+				return fmt.Errorf("reading real-time items of view %s: %w", rg.View, err)
+			}
+			for i := range page.Items {
+				if err := visitItem(&page.Items[i], s, cut, v); err != nil {
+					return err
+				}
+			}
+			token, more = page.Next, page.Next != ""
+		}
+	}
+	return nil
+}
+
+// visitItem gives the visitor the state of an item that is committed at the
+// snapshot, if it has one that the version does not cover.
+func visitItem(it *Item, s *Snapshot, cut map[string]Cut, v Visitor) error {
+	if c, covered := cut[it.Shard]; covered && it.Epoch <= c.Epoch {
+		return nil
+	}
+	committed := s.Committed(it.Shard)
+	switch {
+	case it.Through.Compare(committed) <= 0:
+		return v.Item(it.Key, it.Cur)
+	case it.PrevThrough.Compare(committed) > 0:
+		return errAgain // two batches ahead: the committed state is gone
+	case it.Prev == nil:
+		return nil
+	}
+	return v.Item(it.Key, it.Prev)
+}

@@ -1,0 +1,43 @@
+// Package rowlogic is the only place where a row is computed: an event's bytes
+// become typed columns, cleaned and checked, with the time buckets and hashes
+// that views and the double entry need.
+//
+// The Firehose transform, the speed layer, local mode and a recompute from raw
+// bytes all call it, so the layers cannot disagree about a row. It knows the
+// definition and nothing of stores or layers.
+//
+// # An event has exactly one outcome
+//
+// Row logic never fails. What an event holds decides alone what becomes of it,
+// whatever batch it comes in: it is accepted, dropped by a drop step, or
+// rejected with a reason. The reason is one of a set that the definition bounds
+// (Logic.Reasons), so that rejects can be counted like any other dimension; the
+// detail beside it quotes the event and is for people.
+//
+// The first problem in this order decides:
+//
+//  1. The bytes: invalid UTF-8 anywhere; no bytes or only blanks; then the
+//     first of broken JSON, a name that an object holds twice, and nesting
+//     deeper than 1,000 levels; then a text that is not one object.
+//  2. The values, column by column in the order of declaration: a JSON type
+//     that the column does not take, then a value that its type cannot hold
+//     exactly.
+//  3. The steps of clean, in order; within a step its assignments, in order.
+//     An expression that fails rejects in any step. A row that a step drops or
+//     rejects is not seen by the steps after it.
+//  4. Required columns that are null after clean, in the order of declaration;
+//     then the event time, required or not, if a view has time buckets.
+//
+// # JSON
+//
+// Decoding is strict where leniency would make two readers of the same bytes
+// disagree: UTF-8 must be valid (a \u escape that is half a surrogate pair is
+// broken JSON), no object at any level holds a name twice, and nothing but
+// blanks stands around the one object. Names match exactly, fields that no
+// column reads are ignored, and null is the same as missing.
+//
+// A string column takes strings, and numbers as their text in the event; an int
+// and a float column take numbers; a decimal and a timestamp column take both,
+// since exact decimals are often written as strings; a date column takes
+// strings and a bool column true and false. column.ParseText reads the texts.
+package rowlogic

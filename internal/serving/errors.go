@@ -1,0 +1,39 @@
+package serving
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Code says what kind of mistake a query holds.
+type Code string
+
+// The kinds of mistakes.
+const (
+	Invalid      Code = "invalid"       // a parameter has a wrong value
+	NotFound     Code = "not_found"     // the view does not exist
+	NotSupported Code = "not_supported" // announced, but not in this release
+	TooLarge     Code = "too_large"     // the answer is larger than the service holds
+)
+
+// Error is a query that cannot be answered as asked. Its text is for the person
+// who asked.
+type Error struct {
+	Code    Code
+	Field   string // the parameter at fault: view, by, measures, from, to, every, order, limit, cursor; "" if none alone is
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func invalid(field, format string, args ...any) *Error {
+	return &Error{Code: Invalid, Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// list names what exists in a message: "a, b" or "none".
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,300 @@
+package serving_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watershed-data/watershed/internal/column"
+	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/measure"
+	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/serving"
+)
+
+const measures = `{n: count, known: count(price), total: sum(price), low: min(price), high: max(price), mean: avg(price), pieces: sum(quantity), first: min(product), last: max(at)}`
+
+// pairs are views that keep fine cells and, for each coarse view, the query on
+// a fine one that must give the same.
+var pairs = []struct {
+	fine, coarse string // as in a definition
+	query        serving.Query
+}{
+	{"by: [product, zip, sold], every: 1m", "by: [product], every: 1h", serving.Query{By: []string{"product"}, Every: definition.Hour}},
+	{"by: [zip, product], every: 5m", "by: [product, zip], every: 1d", serving.Query{By: []string{"product", "zip"}, Every: definition.Day}},
+	{"by: [product, zip], every: 15m", "by: [], every: 1w", serving.Query{By: []string{}, Every: definition.Week}},
+	{"by: [product, zip], every: 1h", "by: [zip], every: 1mo", serving.Query{By: []string{"zip"}, Every: definition.Month}},
+	{"by: [product], every: 1d", "by: [product], every: 1mo", serving.Query{Every: definition.Month}},
+	{"by: [product, price], every: 1w", "by: [price], every: none", serving.Query{By: []string{"price"}, Every: definition.None}},
+	{"by: [zip, quantity, at], every: none", "by: [quantity], every: none", serving.Query{By: []string{"quantity"}}},
+	{"by: [product, zip], every: 1h", "by: [], every: none", serving.Query{By: []string{}, Every: definition.None}},
+}
+
+func pairsDefinition(t testing.TB, zone string) *definition.Definition {
+	var b strings.Builder
+	fmt.Fprintf(&b, `
+pipeline: laws
+zone: %s
+events:
+  format: json
+  columns:
+    product:  {type: string, optional: true}
+    zip:      {type: string}
+    price:    {type: decimal(10,2), optional: true}
+    quantity: {type: int}
+    sold:     {type: timestamp}
+    at:       {type: timestamp}
+  time: at
+views:
+`, zone)
+	for i, p := range pairs {
+		fmt.Fprintf(&b, "  fine%d: {%s, measures: %s}\n  coarse%d: {%s, measures: %s}\n", i, p.fine, measures, i, p.coarse, measures)
+	}
+	return parse(t, b.String())
+}
+
+// randomFacts makes facts around a change of the clock, the turn of a month and
+// the turn of a year.
+func randomFacts(rng *rand.Rand, n int) []fact {
+	around := []time.Time{
+		time.Date(2014, 10, 26, 0, 30, 0, 0, time.UTC), time.Date(2014, 3, 30, 0, 30, 0, 0, time.UTC),
+		time.Date(2014, 12, 31, 22, 0, 0, 0, time.UTC), time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC),
+	}
+	products := []column.Value{text("a"), text("ab"), text(""), text("a\x00b"), text("ä"), column.Null}
+	facts := make([]fact, n)
+	for i := range facts {
+		at := around[rng.IntN(len(around))].Add(time.Duration(rng.Int64N(int64(50 * time.Hour))))
+		f := fact{
+			"product": products[rng.IntN(len(products))], "zip": text(fmt.Sprint(rng.IntN(3))),
+			"price": whole(rng.Int64N(2000) - 1000), "quantity": whole(rng.Int64N(5) - 2),
+			"sold": whole(rng.Int64N(2) * 1e6), "at": whole(at.UnixMicro()),
+		}
+		if rng.IntN(4) == 0 {
+			f["price"] = column.Null
+		}
+		facts[i] = f
+	}
+	return facts
+}
+
+var zones = []string{"UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"}
+
+// Without this, a day asked of an hourly view differs from the day that a daily
+// view keeps.
+func TestRollupOfFineEqualsCoarse(t *testing.T) {
+	t.Parallel()
+	for i, zone := range zones {
+		t.Run(zone, func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(1, uint64(i)))
+			w := newWorld(t, pairsDefinition(t, zone), 2)
+			w.fill(rng, 2, randomFacts(rng, 150))
+			s := w.service(serving.Limits{})
+			for i, p := range pairs {
+				direct := query(t, s, serving.Query{View: fmt.Sprintf("coarse%d", i)})
+				p.query.View = fmt.Sprintf("fine%d", i)
+				if got, want := rowsOf(t, query(t, s, p.query)), rowsOf(t, direct); got != want {
+					t.Errorf("%s read by %s:\n got %s\nwant %s", p.fine, p.coarse, got, want)
+				}
+				for _, bounds := range [][2]string{{"2014-10-26", "2014-10-27"}, {"2014-10-01 05:00:00", ""}, {"", "2014-12-31 22:30:00"}, {"1970-01-01T00:00:00Z", "2014-10-26T01:30:00+02:00"}} {
+					coarse := serving.Query{View: direct.View, From: bounds[0], To: bounds[1]}
+					p.query.From, p.query.To = bounds[0], bounds[1]
+					if strings.Contains(p.coarse, "every: none") {
+						continue
+					}
+					if got, want := rowsOf(t, query(t, s, p.query)), rowsOf(t, query(t, s, coarse)); got != want {
+						t.Errorf("%s read by %s in %v:\n got %s\nwant %s", p.fine, p.coarse, bounds, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Without this, an answer depends on how far the batch layer is.
+func TestAnswersDoNotDependOnTheSplit(t *testing.T) {
+	t.Parallel()
+	def := pairsDefinition(t, "Europe/Berlin")
+	facts := randomFacts(rand.New(rand.NewPCG(2, 0)), 120)
+	answers := func(t *testing.T, seed uint64) (out []string) {
+		w := newWorld(t, def, 3)
+		w.fill(rand.New(rand.NewPCG(2, seed)), 3, facts)
+		s := w.service(serving.Limits{})
+		for i, p := range pairs {
+			p.query.View = fmt.Sprintf("fine%d", i)
+			out = append(out, show(t, query(t, s, p.query)), show(t, query(t, s, serving.Query{View: p.query.View})))
+		}
+		return out
+	}
+	want := answers(t, 1)
+	for seed := uint64(2); seed < 8; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			for i, got := range answers(t, seed) {
+				if got != want[i] {
+					t.Errorf("answer %d:\n got %s\nwant %s", i, got, want[i])
+				}
+			}
+		})
+	}
+}
+
+// Without this, verify compares something else than what queries show.
+func TestCellsAreAllFacts(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 0))
+	w := newWorld(t, pairsDefinition(t, "UTC"), 2)
+	facts := randomFacts(rng, 200)
+	w.fill(rng, 2, facts)
+	names := []string{"fine0", "coarse7", "fine6"}
+	want := map[protocol.Key][]measure.State{}
+	for _, name := range names {
+		v, _ := w.def.View(name)
+		for k, s := range w.cells(v, facts) {
+			want[k] = s
+		}
+	}
+	var last protocol.Key
+	snapshot, err := w.service(serving.Limits{}).Cells(t.Context(), names, func(name string, key protocol.Key, states []measure.State) error {
+		v, _ := w.def.View(name)
+		ms := measure.New(v)
+		if got, want := string(measure.Encode(ms, states)), string(measure.Encode(ms, want[key])); got != want {
+			t.Errorf("cell %v: got %x, want %x", key, got, want)
+		}
+		delete(want, key)
+		if last.View == key.View && (last.Time > key.Time || last.Time == key.Time && last.Dims >= key.Dims) {
+			t.Errorf("cell %v comes after %v", key, last)
+		}
+		last = key
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want) > 0 {
+		t.Errorf("%d cells are missing", len(want))
+	}
+	if got := snapshot.Committed("shardId-000000000000"); got != at(1000) {
+		t.Errorf("committed is %s", got)
+	}
+}
+
+// Without this, a reader of pages misses rows or sees them twice.
+func TestPagesAreTheWhole(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(4, 0))
+	w := newWorld(t, pairsDefinition(t, "Europe/Berlin"), 2)
+	w.fill(rng, 2, randomFacts(rng, 150))
+	s := w.service(serving.Limits{})
+	orders := []string{"", "time", "-time", "product", "-product,zip", "total", "-total,time", "-mean", "low,-high", "-n,known", "first,-last", "-pieces,-product,-time"}
+	for _, order := range orders {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			q := serving.Query{View: "fine3", Every: definition.Day}
+			if order != "" {
+				q.Order = serving.ParseOrder(strings.Split(order, ","))
+			}
+			whole := query(t, s, q)
+			for _, limit := range []int{1, 7, 30, whole.Len(), whole.Len() + 1} {
+				q.Limit, q.Cursor = limit, ""
+				var i int
+				for {
+					page := query(t, s, q)
+					for j := range page.Len() {
+						got, want := rowText(t, page, j), rowText(t, whole, i)
+						if got != want {
+							t.Fatalf("limit %d, row %d: got %s, want %s", limit, i, got, want)
+						}
+						i++
+					}
+					if page.Next == nil {
+						break
+					}
+					q.Cursor = *page.Next
+				}
+				if i != whole.Len() {
+					t.Errorf("limit %d: the pages have %d rows, the whole has %d", limit, i, whole.Len())
+				}
+			}
+		})
+	}
+}
+
+func rowText(t *testing.T, a *serving.Answer, i int) string {
+	t.Helper()
+	values, err := a.Row(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%+v", values)
+}
+
+// Without this, a limit in the order of the key holds every group in memory, or
+// dropping groups drops states of rows that are shown.
+func TestLimitBoundsWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	def := parse(t, `
+pipeline: wide
+events: {format: json, columns: {id: {type: int}, at: {type: timestamp}}, time: at}
+views: {ids: {by: [id], every: 1m, measures: {n: count, s: sum(id)}}}
+`)
+	rng := rand.New(rand.NewPCG(5, 0))
+	var facts []fact
+	for i := range 6000 {
+		facts = append(facts, fact{"id": whole(int64(rng.IntN(3000))), "at": whole(int64(i%3) * 60e6)})
+	}
+	w := newWorld(t, def, 1)
+	w.fill(rng, 1, facts)
+	whole := w.service(serving.Limits{})
+	small := w.service(serving.Limits{Groups: 100})
+	for _, order := range []string{"time", "-time", "id", "-id,time"} {
+		q := serving.Query{View: "ids", Limit: 20, Order: serving.ParseOrder(strings.Split(order, ","))}
+		for range 5 {
+			got, want := query(t, small, q), query(t, whole, q)
+			if show(t, got) != show(t, want) {
+				t.Fatalf("order %s: got %s, want %s", order, show(t, got), show(t, want))
+			}
+			q.Cursor = *got.Next
+		}
+	}
+}
+
+// Without this, null moves about, or the order of decimals is that of texts.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, pairsDefinition(t, "UTC"), 1)
+	noon := whole(time.Date(2014, 11, 1, 12, 0, 0, 0, time.UTC).UnixMicro())
+	var facts []fact
+	for _, p := range []int64{-1000, -5, 0, 20, 100} {
+		facts = append(facts, fact{"product": text("b"), "price": whole(p), "at": noon})
+	}
+	facts = append(facts, fact{"product": column.Null, "price": column.Null, "at": noon})
+	w.fill(rand.New(rand.NewPCG(6, 0)), 1, facts)
+	s := w.service(serving.Limits{})
+	for order, want := range map[string]string{
+		"price":        "null -10.00 -0.05 0.00 0.20 1.00",
+		"-price":       "1.00 0.20 0.00 -0.05 -10.00 null",
+		"total":        "null -10.00 -0.05 0.00 0.20 1.00",
+		"-mean":        "1.00 0.20 0.00 -0.05 -10.00 null",
+		"known,-high":  "null 1.00 0.20 0.00 -0.05 -10.00",
+		"-first,price": "-10.00 -0.05 0.00 0.20 1.00 null",
+	} {
+		a := query(t, s, serving.Query{View: "fine5", By: []string{"price"}, Every: definition.None, Order: serving.ParseOrder(strings.Split(order, ","))})
+		var got []string
+		for i := range a.Len() {
+			values, err := a.Row(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if values[0].Null {
+				values[0].Text = "null"
+			}
+			got = append(got, values[0].Text)
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("order %s: got %s, want %s", order, text, want)
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package sql
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/watershed-data/watershed/internal/archive"
+	"github.com/watershed-data/watershed/internal/column"
+	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/rowlogic"
+	"github.com/watershed-data/watershed/internal/viewfile"
+)
+
+// Source is the rows that a version is made of.
+type Source struct {
+	Files    []string                     // pinned files of the master dataset, as the engine opens them
+	Cut      map[string]protocol.Position // the last position of each shard; rows of other shards are left out
+	Distinct bool                         // one row per position, of the newest row logic
+}
+
+// DuckDB renders the SQL of DuckDB.
+type DuckDB struct {
+	Def *definition.Definition
+}
+
+// rows is the relation that the queries of a run read.
+const rows = `"rows"`
+
+// Rows gives the statement that makes the relation of a source's rows, with the
+// columns that figures and views need. It goes before the queries, in the same
+// transaction.
+//
+// The relation is a view: to read a column again is cheaper than to stage rows.
+// Keeping one row per position is not, so that is staged once.
+func (d DuckDB) Rows(s Source) (string, error) {
+	if len(s.Files) == 0 || len(s.Cut) == 0 {
+		return d.noRows(), nil
+	}
+	kind := "VIEW"
+	if s.Distinct {
+		kind = "TABLE"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE TEMP %s %s AS\nSELECT\n  %s\nFROM read_parquet([\n", kind, rows, names(d.columns()))
+	for i, f := range s.Files {
+		if err := checkText("file name", f); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "  %s%s\n", literal(f), comma(i, len(s.Files)))
+	}
+	b.WriteString("], hive_partitioning = false)\nJOIN (VALUES\n")
+	for i, shard := range shards(s.Cut) {
+		if err := checkText("shard", shard); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "  (%s, %s)%s\n", literal(shard), literal(s.Cut[shard].Key()), comma(i, len(s.Cut)))
+	}
+	shard, position := name(archive.ShardColumn), name(archive.PositionColumn)
+	fmt.Fprintf(&b, ") AS cut (shard, through)\nON %s = cut.shard AND %s <= cut.through", shard, position)
+	if s.Distinct {
+		fmt.Fprintf(&b, "\nQUALIFY row_number() OVER (PARTITION BY %s, %s ORDER BY %s DESC, %s, %s) = 1",
+			shard, position, name(archive.RowLogicColumn), name(archive.HashHighColumn), name(archive.HashLowColumn))
+	}
+	return b.String(), nil
+}
+
+// noRows makes the relation without any row; read_parquet takes no empty list.
+func (d DuckDB) noRows() string {
+	types := map[archive.Physical]string{
+		archive.Text: "VARCHAR", archive.Int64: "BIGINT", archive.Int32: "INTEGER",
+		archive.Boolean: "BOOLEAN", archive.Double: "DOUBLE",
+	}
+	var lines []string
+	for _, c := range archive.Columns(d.Def) {
+		if d.needs(c.Name) {
+			lines = append(lines, name(c.Name)+" "+types[c.Physical])
+		}
+	}
+	return fmt.Sprintf("CREATE TEMP TABLE %s (\n  %s\n)", rows, strings.Join(lines, ",\n  "))
+}
+
+// columns lists the columns that figures and views read.
+func (d DuckDB) columns() []string {
+	var out []string
+	for _, c := range archive.Columns(d.Def) {
+		if d.needs(c.Name) {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+func (d DuckDB) needs(column string) bool {
+	switch column {
+	case archive.ShardColumn, archive.HashHighColumn, archive.HashLowColumn:
+		return true
+	}
+	for _, v := range d.Def.AllViews() {
+		if v.Every != definition.None && column == archive.TimeColumn(v.Every) || !v.Outcomes && column == definition.OutcomeColumn {
+			return true
+		}
+		for _, dim := range v.By {
+			if dim == column {
+				return true
+			}
+		}
+		for _, m := range v.Measures {
+			if m.Column == column {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Figures gives the query for what the double entry compares: shard, number of
+// rows, sums of the upper and of the lower halves of the hashes, as exact
+// integers of up to 128 bits.
+func (d DuckDB) Figures() string {
+	shard := name(archive.ShardColumn)
+	return fmt.Sprintf("SELECT\n  %s,\n  count(*),\n  sum(%s),\n  sum(%s)\nFROM %s\nGROUP BY %s\nORDER BY %s",
+		shard, name(archive.HashHighColumn), name(archive.HashLowColumn), rows, shard, shard)
+}
+
+// View gives the query for a view's groups with their states, in the columns and
+// the order of viewfile.Layout.
+func (d DuckDB) View(v definition.View) (string, error) {
+	if v.Where != nil {
+		return "", fmt.Errorf("rendering view %s: `where` is not there yet; drop the events in `clean` instead", v.Name)
+	}
+	layout, err := viewfile.NewLayout(d.Def, v)
+	if err != nil {
+		return "", err
+	}
+	var selected, keys []string
+	if layout.Timed {
+		key := "r." + name(archive.TimeColumn(v.Every))
+		keys = append(keys, key)
+		selected = append(selected, "make_timestamp("+key+") AS "+name(viewfile.TimeColumn))
+	}
+	for _, c := range layout.Dims {
+		key := d.dim(c)
+		keys = append(keys, key)
+		selected = append(selected, d.logical(key, c.Type)+" AS "+name(c.Name))
+	}
+	for i, m := range v.Measures {
+		for j, c := range layout.States[i] {
+			selected = append(selected, d.state(m, j, c)+" AS "+name(c.Name))
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "SELECT\n  %s\nFROM %s AS r", strings.Join(selected, ",\n  "), rows)
+	if !v.Outcomes {
+		fmt.Fprintf(&b, "\nWHERE r.%s = %s", name(definition.OutcomeColumn), literal(string(rowlogic.Accepted)))
+	}
+	if len(keys) == 0 {
+		b.WriteString("\nHAVING count(*) > 0") // no row, no group
+		return b.String(), nil
+	}
+	fmt.Fprintf(&b, "\nGROUP BY %s", strings.Join(keys, ", "))
+	for i := range keys {
+		keys[i] += " NULLS FIRST"
+	}
+	fmt.Fprintf(&b, "\nORDER BY %s", strings.Join(keys, ", "))
+	return b.String(), nil
+}
+
+// Copy gives the statement that stores a query's rows as one Parquet file with
+// row groups of about the given number of rows.
+func (d DuckDB) Copy(query, file string, rowGroup int) (string, error) {
+	if err := checkText("file name", file); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("COPY (\n%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)", query, literal(file), rowGroup), nil
+}
+
+// dim is a dimension's value as it is stored. The reason of a row that was not
+// rejected is no null but the empty text, in every layer.
+func (d DuckDB) dim(c viewfile.Column) string {
+	if c.Name == definition.ReasonColumn {
+		return "coalesce(r." + name(c.Name) + ", '')"
+	}
+	return "r." + name(c.Name)
+}
+
+// state is the aggregate behind column j of a measure's state. Integers are
+// added up as they are stored; the sum of BIGINT is an exact 128-bit integer.
+func (d DuckDB) state(m definition.Measure, j int, c viewfile.Column) string {
+	if m.Column == "" {
+		return "count(*)"
+	}
+	of := "r." + name(m.Column)
+	switch {
+	case m.Func == definition.Count || m.Func == definition.Avg && j == 1:
+		return "count(" + of + ")"
+	case m.Func == definition.Sum || m.Func == definition.Avg:
+		return d.logical("sum("+of+")", c.Type)
+	}
+	return d.logical(string(m.Func)+"("+of+")", c.Type)
+}
+
+// logical turns a stored value into one of the column's type. A decimal is
+// stored as an integer: cast without a fraction, then multiplied by its unit,
+// which is exact and keeps all digits.
+func (d DuckDB) logical(e string, t column.Type) string {
+	switch t.Kind {
+	case column.Timestamp:
+		return "make_timestamp(" + e + ")"
+	case column.Decimal:
+		whole := fmt.Sprintf("CAST(%s AS DECIMAL(%d,0))", e, max(t.Precision, column.MaxPrecision))
+		if t.Scale == 0 {
+			return fmt.Sprintf("CAST(%s AS DECIMAL(%d,0))", e, t.Precision)
+		}
+		unit := fmt.Sprintf("CAST(0.%s1 AS DECIMAL(%d,%d))", strings.Repeat("0", t.Scale-1), t.Scale+1, t.Scale)
+		return fmt.Sprintf("CAST(%s * %s AS DECIMAL(%d,%d))", whole, unit, t.Precision, t.Scale)
+	}
+	return e
+}
+
+func comma(i, n int) string {
+	if i < n-1 {
+		return ","
+	}
+	return ""
+}

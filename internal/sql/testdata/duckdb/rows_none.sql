@@ -1,0 +1,13 @@
+CREATE TEMP TABLE "rows" (
+  "ws_shard" VARCHAR,
+  "ws_outcome" VARCHAR,
+  "ws_reason" VARCHAR,
+  "ws_hash_hi" BIGINT,
+  "ws_hash_lo" BIGINT,
+  "ws_time_1h" BIGINT,
+  "ws_time_1d" BIGINT,
+  "product" VARCHAR,
+  "price" BIGINT,
+  "sold_at" BIGINT,
+  "items" BIGINT
+);

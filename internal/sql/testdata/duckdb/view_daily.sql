@@ -1,0 +1,7 @@
+SELECT
+  make_timestamp(r."ws_time_1d") AS "time",
+  count(*) AS "sales"
+FROM "rows" AS r
+WHERE r."ws_outcome" = 'accepted'
+GROUP BY r."ws_time_1d"
+ORDER BY r."ws_time_1d" NULLS FIRST;

@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/watershed-data/watershed/internal/column"
+	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/measure"
+	"github.com/watershed-data/watershed/internal/oracle"
+	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/view"
+)
+
+// texts are the cells of a view as the merged answer has them: key to the
+// texts of the measures' results. They are joined, since there are many.
+type texts map[string]string
+
+// separator stands between results; none contains it, texts are quoted.
+const separator = "\x00"
+
+// gather reads the merged answer.
+func gather(ctx context.Context, opts Options, views []definition.View) (map[string]texts, *protocol.Snapshot, error) {
+	merged := map[string]texts{}
+	readers := map[string]*cellReader{}
+	for _, v := range views {
+		merged[v.Name] = texts{}
+		readers[v.Name] = newCellReader(opts.Def, v)
+	}
+	snapshot, err := opts.Service.Cells(ctx, names(views), func(name string, key protocol.Key, states []measure.State) error {
+		text, results, err := readers[name].read(key, states)
+		if err != nil {
+			return fmt.Errorf("reading a cell of view %s: %w", name, err)
+		}
+		if _, twice := merged[name][text]; twice && name != definition.OutcomesView {
+			return fmt.Errorf("reading view %s: the cell %s is there twice", name, text)
+		}
+		merged[name][text] = results
+		return nil
+	})
+	return merged, snapshot, err
+}
+
+// cellReader turns merged cells of a view into texts.
+type cellReader struct {
+	view     definition.View
+	types    []column.Type // of the dimensions
+	measures []measure.Measure
+	events   map[string]int64 // of the built-in view: by outcome
+}
+
+func newCellReader(def *definition.Definition, v definition.View) *cellReader {
+	c := &cellReader{view: v, measures: measure.New(v), events: map[string]int64{}}
+	for _, name := range v.By {
+		col, _ := def.Column(name)
+		c.types = append(c.types, col.Type)
+	}
+	return c
+}
+
+func (c *cellReader) read(key protocol.Key, states []measure.State) (text, results string, err error) {
+	dims, err := view.DecodeDims(c.types, key.Dims)
+	if err != nil {
+		return "", "", err
+	}
+	if c.view.Outcomes {
+		// By outcome only: the wording of reasons is the row logic's own.
+		outcome := dims[0].Str
+		c.events[outcome] += states[0].N
+		return oracle.Key(strconv.Quote(outcome)), strconv.FormatInt(c.events[outcome], 10), nil
+	}
+	var parts []string
+	if c.view.Every != definition.None {
+		parts = append(parts, column.FormatText(column.Type{Kind: column.Timestamp}, column.Value{Int: key.Time}))
+	}
+	for i, d := range dims {
+		parts = append(parts, valueText(c.types[i], d))
+	}
+	values := make([]string, len(states))
+	for i, m := range c.measures {
+		r, err := m.Read(states[i])
+		if err != nil {
+			return "", "", err
+		}
+		values[i] = resultText(m, r)
+	}
+	return oracle.Key(parts...), strings.Join(values, separator), nil
+}
+
+func valueText(t column.Type, v column.Value) string {
+	switch {
+	case v.Null:
+		return "null"
+	case t.Kind == column.String:
+		return strconv.Quote(v.Str)
+	}
+	return column.FormatText(t, v)
+}
+
+func resultText(m measure.Measure, r measure.Result) string {
+	_, scale := m.ResultType()
+	switch {
+	case r.Null:
+		return "null"
+	case r.Big != nil:
+		return scaledText(r.Big, scale)
+	case m.Func == definition.Count:
+		return strconv.FormatInt(r.Value.Int, 10)
+	}
+	return valueText(m.Type, r.Value)
+}
+
+// scaledText writes x / 10^scale.
+func scaledText(x *big.Int, scale int) string {
+	digits := new(big.Int).Abs(x).String()
+	if missing := scale + 1 - len(digits); missing > 0 {
+		digits = strings.Repeat("0", missing) + digits
+	}
+	if scale > 0 {
+		at := len(digits) - scale
+		digits = digits[:at] + "." + digits[at:]
+	}
+	if x.Sign() < 0 {
+		return "-" + digits
+	}
+	return digits
+}
+
+// compare holds a view's merged cells against the oracle's.
+func (r *run) compare(v definition.View, merged texts) {
+	seen := ViewResult{View: v.Name}
+	for _, key := range slices.Sorted(maps.Keys(merged)) {
+		cell, ok := r.oracle.Cell(v.Name, key)
+		seen.Cells++
+		if !ok {
+			seen.Different++
+			r.result.differ(Difference{View: v.Name, Cell: key, What: "cell", Merged: "there", Oracle: "absent"})
+			continue
+		}
+		results := strings.Split(merged[key], separator)
+		same := true
+		for i, value := range cell.Values {
+			if value == results[i] {
+				continue
+			}
+			same = false
+			r.result.differ(Difference{View: v.Name, Cell: key, What: v.Measures[i].Name, Merged: results[i], Oracle: value})
+		}
+		if !same {
+			seen.Different++
+		}
+	}
+	var absent []string
+	for cell := range r.oracle.Cells(v.Name) {
+		if _, ok := merged[cell.Key]; !ok {
+			absent = append(absent, cell.Key)
+		}
+	}
+	slices.Sort(absent)
+	for _, key := range absent {
+		seen.Cells++
+		seen.Different++
+		r.result.differ(Difference{View: v.Name, Cell: key, What: "cell", Merged: "absent", Oracle: "there"})
+	}
+	r.result.Views = append(r.result.Views, seen)
+	r.result.Cells += seen.Cells
+}
