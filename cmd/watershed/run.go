@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,10 @@ import (
 	"github.com/watershed-data/watershed/internal/kinesis"
 )
 
-const defaultListen = "127.0.0.1:4580"
+const (
+	defaultListen   = "127.0.0.1:4580"
+	shutdownTimeout = 30 * time.Second // for requests under way when the command is told to stop
+)
 
 func newRunCommand() *cobra.Command {
 	var o layerOptions
@@ -74,8 +78,19 @@ func serve(cmd *cobra.Command, def *definition.Definition, o layerOptions, liste
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 
+	// A request that outlives the shutdown is cancelled, and waited for: it may
+	// still read from the store.
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(cmd.Context()))
+	defer cancelRequests()
+	var answering sync.WaitGroup
+	guarded := kinesis.Guard(token)(l.handler)
 	server := &http.Server{
-		Handler:           kinesis.Guard(token)(l.handler),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answering.Add(1)
+			defer answering.Done()
+			guarded.ServeHTTP(w, r)
+		}),
+		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -96,13 +111,15 @@ func serve(cmd *cobra.Command, def *definition.Definition, o layerOptions, liste
 		err = fmt.Errorf("serving: %w", err)
 	case <-cmd.Context().Done():
 		o.logger.Info("stopping: taking no more events")
-		shutdown, release := context.WithTimeout(context.Background(), 30*time.Second)
+		shutdown, release := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer release()
 		if stopped := server.Shutdown(shutdown); stopped != nil {
 			o.logger.Warn("requests were cut off", "error", stopped)
+			cancelRequests()
 			_ = server.Close()
 		}
 	}
+	answering.Wait()
 	close(stop)
 	<-done
 	return err

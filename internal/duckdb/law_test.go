@@ -94,7 +94,7 @@ func (f *fold) row(v definition.View, b *rowlogic.Batch, i int) {
 		case definition.OutcomeColumn:
 			return column.Value{Str: string(b.Outcome[i])}
 		case definition.ReasonColumn:
-			return column.Value{Str: b.Reason[i]}
+			return column.Value{Str: b.Reason[i], Null: b.Reason[i] == ""}
 		}
 		for k, c := range f.def.Columns {
 			if c.Name == name {

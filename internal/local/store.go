@@ -248,9 +248,9 @@ func (l databaseLog) Fatalf(format string, args ...any) {
 
 func (l databaseLog) events() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { l.logger.Error("state database", "error", err) },
+		BackgroundError: func(err error) { l.logger.Error("state database", "error", err.Error()) },
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			l.logger.Error("state database is damaged", "file", info.Path, "error", info.Details)
+			l.logger.Error("state database is damaged", "file", info.Path, "error", info.Details.Error()) // a bare error would bring its stack
 		},
 	}
 }

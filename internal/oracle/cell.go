@@ -184,13 +184,12 @@ func halfEven(x *big.Rat, digits int) string {
 	return new(big.Rat).SetFrac(floor, power(digits)).FloatString(digits)
 }
 
-// Cells gives the cells of a view, in no particular order. Those of the
-// built-in view are by outcome only: the wording of reasons is the row logic's.
+// Cells gives the cells of a view, in no particular order.
 func (o *Oracle) Cells(view string) iter.Seq[Cell] {
 	return func(yield func(Cell) bool) {
 		if view == definition.OutcomesView {
-			for outcome := range o.outcomes {
-				if !yield(o.outcome(outcome)) {
+			for v := range o.outcomes {
+				if !yield(o.verdict(v)) {
 					return
 				}
 			}
@@ -212,8 +211,8 @@ func (o *Oracle) Cells(view string) iter.Seq[Cell] {
 // Cell gives the cell of a view under a key; false if no event fell into it.
 func (o *Oracle) Cell(view, key string) (Cell, bool) {
 	if view == definition.OutcomesView {
-		for outcome := range o.outcomes {
-			if c := o.outcome(outcome); c.Key == key {
+		for v := range o.outcomes {
+			if c := o.verdict(v); c.Key == key {
 				return c, true
 			}
 		}
@@ -226,8 +225,14 @@ func (o *Oracle) Cell(view, key string) (Cell, bool) {
 	return Cell{}, false
 }
 
-func (o *Oracle) outcome(outcome Outcome) Cell {
-	return Cell{Key: Key(strconv.Quote(string(outcome))), Values: []string{strconv.FormatInt(o.outcomes[outcome], 10)}}
+// verdict gives a cell of the built-in view.
+func (o *Oracle) verdict(v Verdict) Cell {
+	text := column.Type{Kind: column.String}
+	reason := column.Value{Str: v.Reason, Null: v.Reason == ""}
+	return Cell{
+		Key:    Key(Text(text, column.Value{Str: string(v.Outcome)}), Text(text, reason)),
+		Values: []string{strconv.FormatInt(o.outcomes[v], 10)},
+	}
 }
 
 func (c *cells) cell(key string) Cell {

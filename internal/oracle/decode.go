@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"strconv"
 	"unicode/utf8"
 )
@@ -11,31 +12,52 @@ import (
 // maxDepth is how many objects and arrays may lie within each other.
 const maxDepth = 1000
 
-var errEvent = errors.New("the event is not one object of strict JSON")
-
-// decode reads one JSON object and nothing around it. encoding/json is more
-// lenient than an event may be in four ways, which are checked beside it:
-// invalid UTF-8, half surrogate pairs, names that occur twice, and depth.
-func decode(data []byte) (map[string]any, error) {
-	if !utf8.Valid(data) || !json.Valid(data) || halfSurrogate(data) {
-		return nil, errEvent
+// decode reads one JSON object and nothing around it. What is wrong is given as
+// the reason that users see; of several, the one that stands first.
+//
+// encoding/json is more lenient than an event may be in four ways, which are
+// checked beside it: invalid UTF-8, half surrogate pairs, names that occur
+// twice, and depth.
+func decode(data []byte) (object map[string]any, reason string) {
+	switch {
+	case !utf8.Valid(data):
+		return nil, "invalid UTF-8"
+	case len(bytes.Trim(data, " \t\r\n")) == 0:
+		return nil, "empty"
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	v, err := value(d, 0)
-	if err != nil {
-		return nil, err
+	broken := len(data) + 1 // where the JSON breaks: behind the end if it does not
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(data, new(json.RawMessage)); errors.As(err, &syntax) {
+		broken = int(syntax.Offset)
+	}
+	broken = min(broken, halfSurrogate(data[:min(broken, len(data))]))
+	w := walk{Decoder: json.NewDecoder(bytes.NewReader(data))}
+	w.UseNumber()
+	v, err := w.value(0)
+	switch {
+	case w.reason != "" && w.at <= broken:
+		return nil, w.reason
+	case err != nil || broken <= len(data):
+		return nil, "not JSON"
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
-		return nil, errEvent
+		return nil, "not an object"
 	}
-	return object, nil
+	return object, ""
 }
 
-// value reads the next value, in depth open objects and arrays.
-func value(d *json.Decoder, depth int) (any, error) {
-	t, err := d.Token()
+// walk reads JSON token by token and stops at a name that occurs twice and at
+// too much depth.
+type walk struct {
+	*json.Decoder
+	reason string
+	at     int // bytes read until then
+}
+
+// value reads the next value, within depth open objects and arrays.
+func (w *walk) value(depth int) (any, error) {
+	t, err := w.Token()
 	if err != nil {
 		return nil, err
 	}
@@ -44,22 +66,25 @@ func value(d *json.Decoder, depth int) (any, error) {
 		return t, nil
 	}
 	if depth == maxDepth {
-		return nil, errEvent
+		return nil, w.stop("nested too deeply")
 	}
 	object, array := map[string]any{}, []any{}
-	for d.More() {
+	for w.More() {
 		var name string
 		if delim == '{' {
-			t, err := d.Token()
+			t, err := w.Token()
 			if err != nil {
 				return nil, err
 			}
-			name = t.(string)
+			var isText bool
+			if name, isText = t.(string); !isText {
+				return nil, errBroken
+			}
 			if _, twice := object[name]; twice {
-				return nil, errEvent
+				return nil, w.stop("duplicate name")
 			}
 		}
-		v, err := value(d, depth+1)
+		v, err := w.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +94,7 @@ func value(d *json.Decoder, depth int) (any, error) {
 			array = append(array, v)
 		}
 	}
-	if _, err := d.Token(); err != nil { // the closing bracket
+	if _, err := w.Token(); err != nil { // the closing bracket
 		return nil, err
 	}
 	if delim == '{' {
@@ -78,10 +103,18 @@ func value(d *json.Decoder, depth int) (any, error) {
 	return array, nil
 }
 
-// halfSurrogate reports whether valid JSON escapes half of a surrogate pair.
-// In valid JSON a backslash occurs in strings only and begins an escape.
-func halfSurrogate(data []byte) bool {
-	for i := 0; i < len(data); i++ {
+var errBroken = errors.New("the JSON is broken")
+
+func (w *walk) stop(reason string) error {
+	w.reason, w.at = reason, int(w.InputOffset())
+	return io.EOF
+}
+
+// halfSurrogate gives where JSON escapes half of a surrogate pair; behind the
+// end if nowhere. In JSON a backslash occurs in strings only and begins an
+// escape.
+func halfSurrogate(data []byte) int {
+	for i := 0; i+5 < len(data); i++ {
 		if data[i] != '\\' {
 			continue
 		}
@@ -91,20 +124,20 @@ func halfSurrogate(data []byte) bool {
 		}
 		switch unit := hex4(data[i+1:]); {
 		case unit >= 0xDC00 && unit <= 0xDFFF:
-			return true
+			return i
 		case unit >= 0xD800 && unit <= 0xDBFF:
 			rest := data[i+5:]
 			if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' {
-				return true
+				return i
 			}
 			if low := hex4(rest[2:]); low < 0xDC00 || low > 0xDFFF {
-				return true
+				return i
 			}
 			i += 6
 		}
 		i += 4
 	}
-	return false
+	return len(data) + 1
 }
 
 func hex4(data []byte) uint64 {

@@ -1,11 +1,17 @@
 package oracle
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/expr"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -24,13 +30,19 @@ const (
 type Oracle struct {
 	def      *definition.Definition
 	views    []*cells // the user's, in order of declaration
-	outcomes map[Outcome]int64
+	outcomes map[Verdict]int64
+}
+
+// Verdict is an outcome and, for rejected events, the reason as users see it.
+type Verdict struct {
+	Outcome Outcome
+	Reason  string // "" unless rejected
 }
 
 // New makes the oracle of a definition, over no events. It keeps the cells of
 // the named views, of all if none is named.
 func New(def *definition.Definition, views ...string) *Oracle {
-	o := &Oracle{def: def, outcomes: map[Outcome]int64{}}
+	o := &Oracle{def: def, outcomes: map[Verdict]int64{}}
 	for _, v := range def.Views {
 		if len(views) == 0 || slices.Contains(views, v.Name) {
 			o.views = append(o.views, newCells(def, v))
@@ -41,21 +53,27 @@ func New(def *definition.Definition, views ...string) *Oracle {
 
 // Add adds one event and says what became of it. Each event is added once; the
 // order does not matter.
-func (o *Oracle) Add(ev protocol.Event) Outcome {
-	row, outcome := o.row(ev.Data)
-	if outcome == Accepted {
+func (o *Oracle) Add(ev protocol.Event) Verdict {
+	row, verdict := o.row(ev.Data)
+	if verdict.Outcome == Accepted {
 		for _, c := range o.views {
 			if c.holds(row) {
 				c.add(row)
 			}
 		}
 	}
-	o.outcomes[outcome]++
-	return outcome
+	o.outcomes[verdict]++
+	return verdict
 }
 
 // Outcomes gives the number of events per outcome.
-func (o *Oracle) Outcomes() map[Outcome]int64 { return o.outcomes }
+func (o *Oracle) Outcomes() map[Outcome]int64 {
+	out := map[Outcome]int64{}
+	for v, n := range o.outcomes {
+		out[v.Outcome] += n
+	}
+	return out
+}
 
 // row is an event's values, by column. A column that is not in it is null.
 type row map[string]column.Value
@@ -67,42 +85,83 @@ func (r row) get(name string) column.Value {
 	return column.Null
 }
 
+// The verdicts that carry no reason.
+var (
+	accepted = Verdict{Outcome: Accepted}
+	dropped  = Verdict{Outcome: Dropped}
+)
+
+func rejected(format string, args ...any) Verdict {
+	return Verdict{Rejected, fmt.Sprintf(format, args...)}
+}
+
 // row makes an event's row: its bytes, then its values, then the steps of
 // clean, then what must not be null. The first that fails decides.
-func (o *Oracle) row(data []byte) (row, Outcome) {
-	object, err := decode(data)
-	if err != nil {
-		return nil, Rejected
+func (o *Oracle) row(data []byte) (row, Verdict) {
+	object, reason := decode(data)
+	if reason != "" {
+		return nil, rejected("%s", reason)
 	}
 	r := row{}
 	for _, c := range o.def.Events.Columns {
 		v, err := read(c, object)
-		if err != nil {
-			return nil, Rejected
+		switch {
+		case errors.Is(err, errType):
+			return nil, rejected("%s: wrong type", c.Name)
+		case err != nil:
+			return nil, rejected("%s: not %s", c.Name, article(c.Type.String()))
 		}
 		r[c.Name] = v
 	}
 	for _, s := range o.def.Clean {
-		if outcome := o.step(s, r); outcome != Accepted {
-			return nil, outcome
+		if v := o.step(s, r); v != accepted {
+			return nil, v
 		}
 	}
+	return r, o.complete(r)
+}
+
+// complete judges a row after clean.
+func (o *Oracle) complete(r row) Verdict {
 	for _, c := range o.def.Columns {
 		if !c.Optional && !c.Derived && r.get(c.Name).Null {
-			return nil, Rejected
+			return rejected("missing %s", c.Name)
 		}
 	}
 	for _, v := range o.def.Views {
 		if v.Every != definition.None && r.get(o.def.Events.Time).Null {
-			return nil, Rejected
+			return rejected("missing %s", o.def.Events.Time)
 		}
 		if v.Where != nil {
 			if _, err := v.Where.EvalCEL(r.get); err != nil {
-				return nil, Rejected
+				return failed(v.Where)
 			}
 		}
 	}
-	return r, Accepted
+	return accepted
+}
+
+// article puts a or an before a type.
+func article(noun string) string {
+	if noun == "int" {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// failed is the verdict over a row that an expression cannot be evaluated on.
+// Its text is shown on one line of at most 200 bytes.
+func failed(e *expr.Expr) Verdict {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, e.Text)
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:197], "") + "..."
+	}
+	return rejected("expression failed: %s", text)
 }
 
 func zoneOf(def *definition.Definition) *time.Location {
@@ -112,8 +171,8 @@ func zoneOf(def *definition.Definition) *time.Location {
 	return def.Zone
 }
 
-// step applies one step of clean to the row. It gives Accepted if the row goes on.
-func (o *Oracle) step(s definition.Step, r row) Outcome {
+// step applies one step of clean to the row. It gives accepted if the row goes on.
+func (o *Oracle) step(s definition.Step, r row) Verdict {
 	switch s.Kind {
 	case definition.Default:
 		for _, a := range s.Assign {
@@ -122,39 +181,38 @@ func (o *Oracle) step(s definition.Step, r row) Outcome {
 			}
 		}
 	case definition.Set:
-		set := row{}
-		for _, a := range s.Assign {
-			v, err := a.Expr.EvalCEL(r.get) // as before the step
-			if err == nil {
-				v, err = o.fit(a, v)
-			}
-			if err != nil {
-				return Rejected
-			}
-			set[a.Column] = v
-		}
-		for name, v := range set {
-			r[name] = v
-		}
+		return o.set(s.Assign, r)
 	case definition.Require, definition.Drop:
 		v, err := s.Expr.EvalCEL(r.get)
-		yes := err == nil && !v.Null && v.Int != 0
+		yes := !v.Null && v.Int != 0
 		switch {
-		case err != nil, s.Kind == definition.Require && !yes:
-			return Rejected
+		case err != nil:
+			return failed(s.Expr)
+		case s.Kind == definition.Require && !yes:
+			return rejected("%s", s.Reason)
 		case s.Kind == definition.Drop && yes:
-			return Dropped
+			return dropped
 		}
 	}
-	return Accepted
+	return accepted
 }
 
-// fit turns an expression's value into one of the column it is set to.
-func (o *Oracle) fit(a definition.Assign, v column.Value) (column.Value, error) {
-	c, _ := o.def.Column(a.Column)
-	if v.Null || c.Type.Kind != column.Decimal {
-		return v, nil
+// set makes the assignments of one step. All of them see the row from before it.
+func (o *Oracle) set(assigns []definition.Assign, r row) Verdict {
+	after := row{}
+	for _, a := range assigns {
+		v, err := a.Expr.EvalCEL(r.get)
+		if err != nil {
+			return failed(a.Expr)
+		}
+		to, _ := o.def.Column(a.Column)
+		if to.Type.Kind == column.Decimal && !v.Null {
+			if v, err = readDecimal(to.Type, decimalText(v.Int, a.Expr.Type)); err != nil {
+				return rejected("%s: does not fit %s", a.Column, to.Type)
+			}
+		}
+		after[a.Column] = v
 	}
-	text := decimalText(v.Int, a.Expr.Type)
-	return readDecimal(c.Type, text)
+	maps.Copy(r, after)
+	return accepted
 }

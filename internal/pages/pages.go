@@ -19,10 +19,16 @@ type Reader struct {
 	rest   []parquet.Value
 }
 
-// NewReader begins at row from of the row group.
+// NewReader begins at row from of the row group. Pages before it are not read if
+// the file has an index of pages.
 func NewReader(group parquet.RowGroup, column int, from int64) (*Reader, error) {
-	r := &Reader{pages: group.ColumnChunks()[column].Pages()}
+	chunk := group.ColumnChunks()[column]
+	r := &Reader{pages: chunk.Pages()}
 	if from > 0 {
+		// Seeking uses the index only if it was read before.
+		if _, err := chunk.OffsetIndex(); err != nil && !errors.Is(err, parquet.ErrMissingOffsetIndex) {
+			return nil, errors.Join(err, r.pages.Close())
+		}
 		if err := r.pages.SeekToRow(from); err != nil {
 			return nil, errors.Join(err, r.pages.Close())
 		}

@@ -14,45 +14,60 @@ import (
 	"github.com/watershed-data/watershed/internal/serving"
 )
 
-const measures = `{n: count, known: count(price), total: sum(price), low: min(price), high: max(price), mean: avg(price), pieces: sum(quantity), first: min(product), last: max(at)}`
-
-// pairs are views that keep fine cells and, for each coarse view, the query on
-// a fine one that must give the same.
-var pairs = []struct {
-	fine, coarse string // as in a definition
-	query        serving.Query
-}{
-	{"by: [product, zip, sold], every: 1m", "by: [product], every: 1h", serving.Query{By: []string{"product"}, Every: definition.Hour}},
-	{"by: [zip, product], every: 5m", "by: [product, zip], every: 1d", serving.Query{By: []string{"product", "zip"}, Every: definition.Day}},
-	{"by: [product, zip], every: 15m", "by: [], every: 1w", serving.Query{By: []string{}, Every: definition.Week}},
-	{"by: [product, zip], every: 1h", "by: [zip], every: 1mo", serving.Query{By: []string{"zip"}, Every: definition.Month}},
-	{"by: [product], every: 1d", "by: [product], every: 1mo", serving.Query{Every: definition.Month}},
-	{"by: [product, price], every: 1w", "by: [price], every: none", serving.Query{By: []string{"price"}, Every: definition.None}},
-	{"by: [zip, quantity, at], every: none", "by: [quantity], every: none", serving.Query{By: []string{"quantity"}}},
-	{"by: [product, zip], every: 1h", "by: [], every: none", serving.Query{By: []string{}, Every: definition.None}},
+// pairs are views that keep fine cells and, for each, a coarse view and the
+// query on the fine one that must give the same.
+var pairs = []struct{ fine, coarse definition.View }{
+	{kept(definition.Minute, "product", "zip", "sold"), kept(definition.Hour, "product")},
+	{kept(definition.FiveMinutes, "zip", "product"), kept(definition.Day, "product", "zip")},
+	{kept(definition.FifteenMinutes, "product", "zip"), kept(definition.Week)},
+	{kept(definition.Hour, "product", "zip"), kept(definition.Month, "zip")},
+	{kept(definition.Day, "product"), kept(definition.Month, "product")},
+	{kept(definition.Week, "product", "price"), kept(definition.None, "price")},
+	{kept(definition.None, "zip", "quantity", "at"), kept(definition.None, "quantity")},
+	{kept(definition.Hour, "product", "zip"), kept(definition.None)},
 }
 
+func kept(every definition.Grain, by ...string) definition.View {
+	return definition.View{By: append([]string{}, by...), Every: every}
+}
+
+// asked is the query on the fine view that gives the coarse one.
+func asked(i int) serving.Query {
+	return serving.Query{View: fmt.Sprintf("fine%d", i), By: pairs[i].coarse.By, Every: pairs[i].coarse.Every}
+}
+
+// pairsDefinition is made by hand: it uses every grain and measure, also those
+// that definitions do not take yet.
 func pairsDefinition(t testing.TB, zone string) *definition.Definition {
-	var b strings.Builder
-	fmt.Fprintf(&b, `
-pipeline: laws
-zone: %s
-events:
-  format: json
-  columns:
-    product:  {type: string, optional: true}
-    zip:      {type: string}
-    price:    {type: decimal(10,2), optional: true}
-    quantity: {type: int}
-    sold:     {type: timestamp}
-    at:       {type: timestamp}
-  time: at
-views:
-`, zone)
-	for i, p := range pairs {
-		fmt.Fprintf(&b, "  fine%d: {%s, measures: %s}\n  coarse%d: {%s, measures: %s}\n", i, p.fine, measures, i, p.coarse, measures)
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return parse(t, b.String())
+	if zone == "UTC" {
+		location = time.UTC
+	}
+	texts, moments := column.Type{Kind: column.String}, column.Type{Kind: column.Timestamp}
+	ints, money := column.Type{Kind: column.Int}, column.Type{Kind: column.Decimal, Precision: 10, Scale: 2}
+	def := &definition.Definition{
+		Pipeline: "laws", Zone: location, Events: definition.Events{Time: "at"},
+		Columns: []definition.Column{
+			{Name: "product", Type: texts}, {Name: "zip", Type: texts}, {Name: "price", Type: money},
+			{Name: "quantity", Type: ints}, {Name: "sold", Type: moments}, {Name: "at", Type: moments},
+		},
+	}
+	measures := []definition.Measure{
+		{Name: "n", Func: definition.Count}, {Name: "known", Func: definition.Count, Column: "price", Type: money},
+		{Name: "total", Func: definition.Sum, Column: "price", Type: money}, {Name: "low", Func: definition.Min, Column: "price", Type: money},
+		{Name: "high", Func: definition.Max, Column: "price", Type: money}, {Name: "mean", Func: definition.Avg, Column: "price", Type: money},
+		{Name: "pieces", Func: definition.Sum, Column: "quantity", Type: ints}, {Name: "first", Func: definition.Min, Column: "product", Type: texts},
+		{Name: "last", Func: definition.Max, Column: "at", Type: moments},
+	}
+	for i, p := range pairs {
+		p.fine.Name, p.coarse.Name = fmt.Sprintf("fine%d", i), fmt.Sprintf("coarse%d", i)
+		p.fine.Measures, p.coarse.Measures = measures, measures
+		def.Views = append(def.Views, p.fine, p.coarse)
+	}
+	return def
 }
 
 // randomFacts makes facts around a change of the clock, the turn of a month and
@@ -93,19 +108,15 @@ func TestRollupOfFineEqualsCoarse(t *testing.T) {
 			w.fill(rng, 2, randomFacts(rng, 150))
 			s := w.service(serving.Limits{})
 			for i, p := range pairs {
-				direct := query(t, s, serving.Query{View: fmt.Sprintf("coarse%d", i)})
-				p.query.View = fmt.Sprintf("fine%d", i)
-				if got, want := rowsOf(t, query(t, s, p.query)), rowsOf(t, direct); got != want {
-					t.Errorf("%s read by %s:\n got %s\nwant %s", p.fine, p.coarse, got, want)
+				ranges := [][2]string{{}, {"2014-10-26", "2014-10-27"}, {"2014-10-01 05:00:00", ""}, {"", "2014-12-31 22:30:00"}, {"1970-01-01T00:00:00Z", "2014-10-26T01:30:00+02:00"}}
+				if p.coarse.Every == definition.None {
+					ranges = ranges[:1]
 				}
-				for _, bounds := range [][2]string{{"2014-10-26", "2014-10-27"}, {"2014-10-01 05:00:00", ""}, {"", "2014-12-31 22:30:00"}, {"1970-01-01T00:00:00Z", "2014-10-26T01:30:00+02:00"}} {
-					coarse := serving.Query{View: direct.View, From: bounds[0], To: bounds[1]}
-					p.query.From, p.query.To = bounds[0], bounds[1]
-					if strings.Contains(p.coarse, "every: none") {
-						continue
-					}
-					if got, want := rowsOf(t, query(t, s, p.query)), rowsOf(t, query(t, s, coarse)); got != want {
-						t.Errorf("%s read by %s in %v:\n got %s\nwant %s", p.fine, p.coarse, bounds, got, want)
+				for _, r := range ranges {
+					fine, coarse := asked(i), serving.Query{View: fmt.Sprintf("coarse%d", i), From: r[0], To: r[1]}
+					fine.From, fine.To = r[0], r[1]
+					if got, want := rowsOf(t, query(t, s, fine)), rowsOf(t, query(t, s, coarse)); got != want {
+						t.Errorf("%v read by %v in %q:\n got %s\nwant %s", p.fine, p.coarse, r, got, want)
 					}
 				}
 			}
@@ -122,9 +133,8 @@ func TestAnswersDoNotDependOnTheSplit(t *testing.T) {
 		w := newWorld(t, def, 3)
 		w.fill(rand.New(rand.NewPCG(2, seed)), 3, facts)
 		s := w.service(serving.Limits{})
-		for i, p := range pairs {
-			p.query.View = fmt.Sprintf("fine%d", i)
-			out = append(out, show(t, query(t, s, p.query)), show(t, query(t, s, serving.Query{View: p.query.View})))
+		for i := range pairs {
+			out = append(out, show(t, query(t, s, asked(i))), show(t, query(t, s, serving.Query{View: asked(i).View})))
 		}
 		return out
 	}
@@ -246,6 +256,7 @@ views: {ids: {by: [id], every: 1m, measures: {n: count, s: sum(id)}}}
 		facts = append(facts, fact{"id": whole(int64(rng.IntN(3000))), "at": whole(int64(i%3) * 60e6)})
 	}
 	w := newWorld(t, def, 1)
+	w.realTime.PageSize = 100_000
 	w.fill(rng, 1, facts)
 	whole := w.service(serving.Limits{})
 	small := w.service(serving.Limits{Groups: 100})

@@ -58,7 +58,7 @@ type world struct {
 func newWorld(t testing.TB, def *definition.Definition, shards int) *world {
 	w := &world{t: t, def: def, log: memory.NewLog(shards), ledger: memory.NewLedger(), realTime: memory.NewRealTime(), views: memory.NewViews()}
 	w.manifest = protocol.Manifest{Version: "v00000001-a", Seq: 1, T: now - 3600_000, Cut: map[string]protocol.Cut{}, Views: map[string][]protocol.ViewFile{}}
-	w.realTime.PageSize = 7
+	w.realTime.PageSize = 50
 	return w
 }
 

@@ -42,25 +42,25 @@ func (d DuckDB) Rows(s Source) (string, error) {
 		kind = "TABLE"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TEMP %s %s AS\nSELECT\n  %s\nFROM read_parquet([\n", kind, rows, names(d.columns()))
+	fmt.Fprintf(&b, "CREATE TEMP %s %s AS\nSELECT\n  %s\nFROM read_parquet([\n", kind, rows, fields("m", d.columns()))
 	for i, f := range s.Files {
 		if err := checkText("file name", f); err != nil {
 			return "", err
 		}
 		fmt.Fprintf(&b, "  %s%s\n", literal(f), comma(i, len(s.Files)))
 	}
-	b.WriteString("], hive_partitioning = false)\nJOIN (VALUES\n")
+	b.WriteString("], hive_partitioning = false) AS m\nJOIN (VALUES\n")
 	for i, shard := range shards(s.Cut) {
 		if err := checkText("shard", shard); err != nil {
 			return "", err
 		}
 		fmt.Fprintf(&b, "  (%s, %s)%s\n", literal(shard), literal(s.Cut[shard].Key()), comma(i, len(s.Cut)))
 	}
-	shard, position := name(archive.ShardColumn), name(archive.PositionColumn)
-	fmt.Fprintf(&b, ") AS cut (shard, through)\nON %s = cut.shard AND %s <= cut.through", shard, position)
+	shard, position := "m."+name(archive.ShardColumn), "m."+name(archive.PositionColumn)
+	fmt.Fprintf(&b, ") AS cut (shard, through)\nON %s = cut.shard AND %s < cut.through", shard, position)
 	if s.Distinct {
 		fmt.Fprintf(&b, "\nQUALIFY row_number() OVER (PARTITION BY %s, %s ORDER BY %s DESC, %s, %s) = 1",
-			shard, position, name(archive.RowLogicColumn), name(archive.HashHighColumn), name(archive.HashLowColumn))
+			shard, position, "m."+name(archive.RowLogicColumn), "m."+name(archive.HashHighColumn), "m."+name(archive.HashLowColumn))
 	}
 	return b.String(), nil
 }
@@ -140,7 +140,7 @@ func (d DuckDB) View(v definition.View) (string, error) {
 		selected = append(selected, "make_timestamp("+key+") AS "+name(viewfile.TimeColumn))
 	}
 	for _, c := range layout.Dims {
-		key := d.dim(c)
+		key := "r." + name(c.Name)
 		keys = append(keys, key)
 		selected = append(selected, d.logical(key, c.Type)+" AS "+name(c.Name))
 	}
@@ -167,21 +167,12 @@ func (d DuckDB) View(v definition.View) (string, error) {
 }
 
 // Copy gives the statement that stores a query's rows as one Parquet file with
-// row groups of about the given number of rows.
+// row groups of about the given number of rows. It writes no other file.
 func (d DuckDB) Copy(query, file string, rowGroup int) (string, error) {
 	if err := checkText("file name", file); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("COPY (\n%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d)", query, literal(file), rowGroup), nil
-}
-
-// dim is a dimension's value as it is stored. The reason of a row that was not
-// rejected is no null but the empty text, in every layer.
-func (d DuckDB) dim(c viewfile.Column) string {
-	if c.Name == definition.ReasonColumn {
-		return "coalesce(r." + name(c.Name) + ", '')"
-	}
-	return "r." + name(c.Name)
+	return fmt.Sprintf("COPY (\n%s\n) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, USE_TMP_FILE false)", query, literal(file), rowGroup), nil
 }
 
 // state is the aggregate behind column j of a measure's state. Integers are

@@ -31,7 +31,7 @@ func sales() *definition.Definition {
 	sold := column.Type{Kind: column.Timestamp}
 	items := column.Type{Kind: column.Int}
 	return &definition.Definition{
-		Columns: []definition.Column{{Name: "product", Type: text}, {Name: "price", Type: price}, {Name: "sold_at", Type: sold}, {Name: "items", Type: items}, {Name: "unused", Type: text}},
+		Columns: []definition.Column{{Name: "product", Type: text}, {Name: "price", Type: price}, {Name: "sold_at", Type: sold}, {Name: "items", Type: items}, {Name: "through", Type: text}, {Name: "unused", Type: text}},
 		Views: []definition.View{
 			{Name: "by_product", By: []string{"product"}, Every: definition.Hour, Measures: []definition.Measure{
 				{Name: "sales", Func: definition.Count},
@@ -45,7 +45,7 @@ func sales() *definition.Definition {
 				{Name: "name", Func: definition.Min, Column: "product", Type: text},
 			}},
 			{Name: "by_price", By: []string{"price", "sold_at"}, Every: definition.None, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}},
-			{Name: "daily", Every: definition.Day, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}},
+			{Name: "daily", By: []string{"through"}, Every: definition.Day, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}},
 			{Name: "all_time", Every: definition.None, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}},
 		},
 	}

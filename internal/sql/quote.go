@@ -23,13 +23,13 @@ func checkText(what, s string) error {
 	return nil
 }
 
-// names quotes identifiers and joins them to a list, one a line.
-func names(all []string) string {
-	quoted := make([]string, len(all))
-	for i, n := range all {
-		quoted[i] = name(n)
+// fields quotes columns of a relation and joins them to a list, one a line.
+func fields(relation string, columns []string) string {
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = relation + "." + name(c)
 	}
-	return strings.Join(quoted, ",\n  ")
+	return strings.Join(out, ",\n  ")
 }
 
 // shards lists the shards of a cut in order, so that equal plans have equal SQL.

@@ -37,7 +37,7 @@ func gather(ctx context.Context, opts Options, views []definition.View) (map[str
 		if err != nil {
 			return fmt.Errorf("reading a cell of view %s: %w", name, err)
 		}
-		if _, twice := merged[name][text]; twice && name != definition.OutcomesView {
+		if _, twice := merged[name][text]; twice {
 			return fmt.Errorf("reading view %s: the cell %s is there twice", name, text)
 		}
 		merged[name][text] = results
@@ -51,11 +51,10 @@ type cellReader struct {
 	view     definition.View
 	types    []column.Type // of the dimensions
 	measures []measure.Measure
-	events   map[string]int64 // of the built-in view: by outcome
 }
 
 func newCellReader(def *definition.Definition, v definition.View) *cellReader {
-	c := &cellReader{view: v, measures: measure.New(v), events: map[string]int64{}}
+	c := &cellReader{view: v, measures: measure.New(v)}
 	for _, name := range v.By {
 		col, _ := def.Column(name)
 		c.types = append(c.types, col.Type)
@@ -67,12 +66,6 @@ func (c *cellReader) read(key protocol.Key, states []measure.State) (text, resul
 	dims, err := view.DecodeDims(c.types, key.Dims)
 	if err != nil {
 		return "", "", err
-	}
-	if c.view.Outcomes {
-		// By outcome only: the wording of reasons is the row logic's own.
-		outcome := dims[0].Str
-		c.events[outcome] += states[0].N
-		return oracle.Key(strconv.Quote(outcome)), strconv.FormatInt(c.events[outcome], 10), nil
 	}
 	var parts []string
 	if c.view.Every != definition.None {

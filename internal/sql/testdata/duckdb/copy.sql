@@ -7,4 +7,4 @@ SELECT
 FROM "rows"
 GROUP BY "ws_shard"
 ORDER BY "ws_shard"
-) TO '/data/it''s out.parquet' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192);
+) TO '/data/it''s out.parquet' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192, USE_TMP_FILE false);

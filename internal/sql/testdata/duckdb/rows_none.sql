@@ -9,5 +9,6 @@ CREATE TEMP TABLE "rows" (
   "product" VARCHAR,
   "price" BIGINT,
   "sold_at" BIGINT,
-  "items" BIGINT
+  "items" BIGINT,
+  "through" VARCHAR
 );

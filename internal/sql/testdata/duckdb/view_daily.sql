@@ -1,7 +1,8 @@
 SELECT
   make_timestamp(r."ws_time_1d") AS "time",
+  r."through" AS "through",
   count(*) AS "sales"
 FROM "rows" AS r
 WHERE r."ws_outcome" = 'accepted'
-GROUP BY r."ws_time_1d"
-ORDER BY r."ws_time_1d" NULLS FIRST;
+GROUP BY r."ws_time_1d", r."through"
+ORDER BY r."ws_time_1d" NULLS FIRST, r."through" NULLS FIRST;

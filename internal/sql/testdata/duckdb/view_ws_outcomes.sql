@@ -1,7 +1,7 @@
 SELECT
   r."ws_outcome" AS "ws_outcome",
-  coalesce(r."ws_reason", '') AS "ws_reason",
+  r."ws_reason" AS "ws_reason",
   count(*) AS "events"
 FROM "rows" AS r
-GROUP BY r."ws_outcome", coalesce(r."ws_reason", '')
-ORDER BY r."ws_outcome" NULLS FIRST, coalesce(r."ws_reason", '') NULLS FIRST;
+GROUP BY r."ws_outcome", r."ws_reason"
+ORDER BY r."ws_outcome" NULLS FIRST, r."ws_reason" NULLS FIRST;

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
+
+const crashDefinition = `
+pipeline: crash
+events:
+  format: json
+  columns:
+    n:  {type: int}
+    k:  {type: string}
+    at: {type: timestamp}
+  time: at
+views:
+  by_key:
+    by: [k]
+    every: 1m
+    measures: {events: count, total: sum(n), least: min(n), most: max(n), mean: avg(n)}
+  total:
+    by: []
+    every: none
+    measures: {events: count, total: sum(n)}
+batch: continuous
+`
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func streamClient(url string) *kinesis.Client {
+	return kinesis.New(kinesis.Options{
+		Region: "us-east-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+}
+
+// producer puts numbered events and remembers what became of each.
+type producer struct {
+	mu    sync.Mutex
+	next  int
+	acked map[int]string // number -> sequence number
+	tried map[int]bool   // put, with no answer: may be in the log, once
+}
+
+// put puts one call's worth of new events.
+func (p *producer) put(ctx context.Context, c *kinesis.Client) {
+	p.mu.Lock()
+	first, n := p.next, 1+rand.IntN(60)
+	p.next += n
+	p.mu.Unlock()
+	records := make([]types.PutRecordsRequestEntry, n)
+	for i := range records {
+		number := first + i
+		records[i] = types.PutRecordsRequestEntry{
+			PartitionKey: aws.String(fmt.Sprint("p", number%17)),
+			Data:         fmt.Appendf(nil, `{"n":%d,"k":"k%d","at":%d}`, number, number%5, 1_400_000_000+number%300),
+		}
+	}
+	out, err := c.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: aws.String("crash"), Records: records})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range records {
+		if err != nil || out.Records[i].ErrorCode != nil {
+			p.tried[first+i] = true
+		} else {
+			p.acked[first+i] = *out.Records[i].SequenceNumber
+		}
+	}
+}
+
+func (p *producer) acknowledged() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.acked)
+}
+
+// The promise under the worst a laptop can do: the process is killed at random
+// moments while events flow, versions are published and queries run. Nothing
+// acknowledged is lost, nothing is doubled, and every cell is what a recompute
+// from the raw bytes gives.
+func TestKillingThePipelineLosesNothingAndDoublesNothing(t *testing.T) {
+	t.Parallel()
+	const kills = 20
+	definition, data := writeFile(t, "pipeline.yaml", crashDefinition), filepath.Join(t.TempDir(), "data")
+	p := &producer{acked: map[int]string{}, tried: map[int]bool{}}
+	for range kills {
+		process := startPipeline(t, definition, data)
+		load(t, process, p, p.acknowledged()+rand.IntN(1500))
+	}
+	process := startPipeline(t, definition, data)
+	checkLog(t, process.url, p)
+	waitForTip(t, process)
+	if out, errOut, code := process.told(t, "verify"); code != 0 {
+		t.Fatalf("verify: %s%s", out, errOut)
+	}
+	if out, errOut, code := process.told(t, "batch"); code != 0 {
+		t.Fatalf("batch: %s%s", out, errOut)
+	}
+	if out, errOut, code := process.told(t, "verify"); code != 0 {
+		t.Fatalf("verify after a batch run: %s%s", out, errOut)
+	}
+	process.stop(t)
+	t.Logf("%d kills, %d events acknowledged, %d without an answer", kills, len(p.acked), len(p.tried))
+}
+
+// load puts events and asks for answers and versions until so many events are
+// acknowledged; then it kills the process in the middle of all that.
+func load(t *testing.T, process *pipelineProcess, p *producer, until int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	client := streamClient(process.url)
+	reached := make(chan struct{})
+	var once sync.Once
+	for range 3 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				p.put(ctx, client)
+				if p.acknowledged() >= until {
+					once.Do(func() { close(reached) })
+				}
+			}
+		})
+	}
+	for _, args := range [][]string{{"query", "by_key", "--format", "json"}, {"batch"}} {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				process.told(t, args...) // it fails when the process dies
+			}
+		})
+	}
+	select {
+	case <-reached:
+	case <-process.ended:
+		t.Errorf("the process ended by itself: %s", process.errOut)
+	}
+	process.kill(t)
+	cancel()
+	wg.Wait()
+}
+
+// checkLog reads the whole stream back: each acknowledged event lies where the
+// acknowledgement said, once, and nothing lies there that was never put.
+func checkLog(t *testing.T, url string, p *producer) {
+	t.Helper()
+	ctx, c := t.Context(), streamClient(url)
+	found := map[int]string{}
+	shards, err := c.ListShards(ctx, &kinesis.ListShardsInput{StreamName: aws.String("crash")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shard := range shards.Shards {
+		it, err := c.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{StreamName: aws.String("crash"), ShardId: shard.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for next, behind := it.ShardIterator, int64(1); behind > 0; {
+			page, err := c.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range page.Records {
+				var e struct{ N int }
+				if err := json.Unmarshal(r.Data, &e); err != nil {
+					t.Fatal(err)
+				}
+				if _, twice := found[e.N]; twice {
+					t.Fatalf("event %d is in the log twice", e.N)
+				}
+				found[e.N] = *r.SequenceNumber
+			}
+			next, behind = page.NextShardIterator, *page.MillisBehindLatest
+		}
+	}
+	for n, seq := range p.acked {
+		if found[n] != seq {
+			t.Fatalf("event %d was acknowledged at %s and lies at %q", n, seq, found[n])
+		}
+	}
+	for n := range found {
+		if _, ok := p.acked[n]; !ok && !p.tried[n] {
+			t.Fatalf("event %d was never put", n)
+		}
+	}
+}
+
+// waitForTip returns when the speed layer has committed everything in the log.
+func waitForTip(t *testing.T, process *pipelineProcess) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for {
+		out, errOut, code := process.told(t, "status", "--format", "json")
+		if code != 0 {
+			t.Fatal(errOut)
+		}
+		var status struct {
+			Shards []struct {
+				Behind bool `json:"behind"`
+			} `json:"shards"`
+		}
+		if err := json.Unmarshal([]byte(out), &status); err != nil {
+			t.Fatal(err)
+		}
+		lag := false
+		for _, s := range status.Shards {
+			lag = lag || s.Behind
+		}
+		if !lag && len(status.Shards) > 0 {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("the speed layer did not catch up: %s", out)
+		case <-process.ended:
+			t.Fatalf("the process ended: %s", process.errOut)
+		default:
+		}
+	}
+}

@@ -1,0 +1,135 @@
+// Package layout holds the rule that imports point inwards: layers know the
+// protocol, measures, views and row logic; those know the definition; the ports'
+// homes know no layer; only commands and functions know both sides.
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/watershed-data/watershed/"
+
+// rank orders the packages of the core, innermost first. A package imports only
+// what has a lower rank.
+var rank = map[string]int{
+	"column":     0,
+	"expr":       1,
+	"definition": 2,
+	"protocol":   3,
+	"measure":    3,
+	"view":       3,
+	"pages":      3,
+	"rowlogic":   4,
+	"viewfile":   4,
+	"layer":      5, // what speed, batch, serving and their like may know at most
+}
+
+// home is where ports are implemented. A home knows the ports and no layer.
+var homes = map[string]bool{"local": true, "memory": true, "aws": true}
+
+// layers and what they may know of each other.
+var layers = map[string][]string{
+	"archive": nil,
+	"speed":   nil,
+	"batch":   nil,
+	"serving": nil,
+	"sql":     {"archive"}, // the master dataset's column names
+	"duckdb":  {"batch", "sql"},
+	"kinesis": nil,
+	"oracle":  nil,
+	"verify":  {"oracle"},
+	"api":     {"serving"},
+	"laws":    {"memory"},
+	"conform": nil,
+	"layout":  nil,
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsPointInwards(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v", err)
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		from := strings.TrimPrefix(p.ImportPath, module)
+		if !strings.HasPrefix(from, "internal/") {
+			continue
+		}
+		seen++
+		from = name(from)
+		for _, imported := range p.Imports {
+			if rest, ok := strings.CutPrefix(imported, module); ok && !allowed(from, rest) {
+				t.Errorf("internal/%s imports %s, which it may not know", from, rest)
+			}
+		}
+	}
+	if seen < 15 {
+		t.Fatalf("only %d internal packages were found", seen)
+	}
+}
+
+// name gives the first folder under internal.
+func name(dir string) string {
+	return strings.Split(strings.TrimPrefix(dir, "internal/"), "/")[0]
+}
+
+func allowed(from, to string) bool {
+	if !strings.HasPrefix(to, "internal/") {
+		return false // nothing inside knows the commands
+	}
+	to = name(path.Clean(to))
+	if from == to {
+		return true
+	}
+	toRank, core := rank[to]
+	switch {
+	case homes[from]:
+		return to == "protocol"
+	case rank[from] > 0 || from == "column":
+		return core && toRank < rank[from]
+	}
+	friends, isLayer := layers[from]
+	if !isLayer {
+		return false // a new package has to say where it belongs
+	}
+	if core && toRank < rank["layer"] {
+		return true
+	}
+	for _, f := range friends {
+		if f == to {
+			return true
+		}
+	}
+	return false
+}
+
+func TestTheRuleForbids(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ from, to string }{
+		{"local", "internal/speed"}, {"local", "internal/rowlogic"}, {"protocol", "internal/measure"}, {"column", "internal/protocol"},
+		{"definition", "internal/view"}, {"speed", "internal/batch"}, {"serving", "internal/local"}, {"batch", "cmd/watershed"},
+		{"newcomer", "internal/column"},
+	} {
+		if allowed(c.from, c.to) {
+			t.Errorf("internal/%s may import %s", c.from, c.to)
+		}
+	}
+}
