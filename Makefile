@@ -28,7 +28,7 @@ build: ## build bin/watershed
 	$(GO) build -o bin/watershed ./cmd/watershed
 
 .PHONY: demo
-demo: build ## show the whole thing: load, batch, kill -9, verify (about a minute; ARGS=--keep keeps the data)
+demo: build ## show the whole thing: load, batch, kill -9, verify (half a minute; ARGS=--keep keeps the data)
 	$(GO) build -o bin/demo ./examples/demo
 	bin/demo $(ARGS)
 
@@ -41,8 +41,12 @@ race: ## the concurrent packages under the race detector
 	$(GO) test -race -shuffle=on -timeout 30m $(RACE_PACKAGES)
 
 .PHONY: bench
-bench: ## the benchmarks; docs/performance.md says what they mean
+bench: ## the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: perf
+perf: build ## measure a running pipeline from the outside: throughput, visibility, query, batch
+	$(GO) run ./internal/performance $(ARGS)
 
 .PHONY: lint
 lint: $(STATICCHECK) ## gofmt, go vet, staticcheck

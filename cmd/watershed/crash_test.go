@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -37,15 +36,6 @@ views:
     measures: {events: count, total: sum(n)}
 batch: continuous
 `
-
-func writeFile(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 func streamClient(url string) *kinesis.Client {
 	return kinesis.New(kinesis.Options{
@@ -101,7 +91,7 @@ func (p *producer) acknowledged() int {
 func TestKillingThePipelineLosesNothingAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	const kills = 20
-	definition, data := writeFile(t, "pipeline.yaml", crashDefinition), filepath.Join(t.TempDir(), "data")
+	definition, data := write(t, "pipeline.yaml", crashDefinition), filepath.Join(t.TempDir(), "data")
 	p := &producer{acked: map[int]string{}, tried: map[int]bool{}}
 	for range kills {
 		process := startPipeline(t, definition, data)
@@ -110,14 +100,14 @@ func TestKillingThePipelineLosesNothingAndDoublesNothing(t *testing.T) {
 	process := startPipeline(t, definition, data)
 	checkLog(t, process.url, p)
 	waitForTip(t, process)
-	if out, errOut, code := process.told(t, "verify"); code != 0 {
-		t.Fatalf("verify: %s%s", out, errOut)
+	if r := process.told(t, "verify"); r.code != 0 {
+		t.Fatalf("verify: %s%s", r.out, r.err)
 	}
-	if out, errOut, code := process.told(t, "batch"); code != 0 {
-		t.Fatalf("batch: %s%s", out, errOut)
+	if r := process.told(t, "batch"); r.code != 0 {
+		t.Fatalf("batch: %s%s", r.out, r.err)
 	}
-	if out, errOut, code := process.told(t, "verify"); code != 0 {
-		t.Fatalf("verify after a batch run: %s%s", out, errOut)
+	if r := process.told(t, "verify"); r.code != 0 {
+		t.Fatalf("verify after a batch run: %s%s", r.out, r.err)
 	}
 	process.stop(t)
 	t.Logf("%d kills, %d events acknowledged, %d without an answer", kills, len(p.acked), len(p.tried))
@@ -210,16 +200,16 @@ func waitForTip(t *testing.T, process *pipelineProcess) {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	for {
-		out, errOut, code := process.told(t, "status", "--format", "json")
-		if code != 0 {
-			t.Fatal(errOut)
+		r := process.told(t, "status", "--format", "json")
+		if r.code != 0 {
+			t.Fatal(r.err)
 		}
 		var status struct {
 			Shards []struct {
 				Behind bool `json:"behind"`
 			} `json:"shards"`
 		}
-		if err := json.Unmarshal([]byte(out), &status); err != nil {
+		if err := json.Unmarshal([]byte(r.out), &status); err != nil {
 			t.Fatal(err)
 		}
 		lag := false
@@ -231,7 +221,7 @@ func waitForTip(t *testing.T, process *pipelineProcess) {
 		}
 		select {
 		case <-deadline:
-			t.Fatalf("the speed layer did not catch up: %s", out)
+			t.Fatalf("the speed layer did not catch up: %s", r.out)
 		case <-process.ended:
 			t.Fatalf("the process ended: %s", process.errOut)
 		default:

@@ -24,6 +24,10 @@ import (
 	"github.com/watershed-data/watershed/internal/verify"
 )
 
+// batchMemory bounds what a batch run holds in memory, in bytes; the rest is
+// spilled into the data directory.
+const batchMemory = 2 << 30
+
 // layerOptions is what `run` takes from its flags.
 type layerOptions struct {
 	data     string
@@ -72,6 +76,10 @@ func openLayers(def *definition.Definition, o layerOptions) (_ *layers, err erro
 	if err != nil {
 		return nil, err
 	}
+	temp, err := store.Temp()
+	if err != nil {
+		return nil, err
+	}
 	ledger, items := store.Ledger(def.Generation), store.RealTime(def.Generation)
 	millis := func() int64 { return time.Now().UnixMilli() }
 
@@ -91,7 +99,7 @@ func openLayers(def *definition.Definition, o layerOptions) (_ *layers, err erro
 	l.batch = &batch.Layer{
 		Protocol: &protocol.Run{Speed: speedLayer, Views: views, Now: millis, Kept: 2},
 		Ledger:   ledger, Master: master, Views: views, Archive: l.archive,
-		Engine:     duckdb.New(def, duckdb.Paths{Master: master.Path, View: views.Path}, duckdb.Options{}),
+		Engine:     duckdb.New(def, duckdb.Paths{Master: master.Path, View: views.Path}, duckdb.Options{MemoryLimit: batchMemory, TempDir: temp}),
 		Generation: def.Generation, Logger: o.logger, Now: time.Now,
 	}
 	reader := &protocol.Reader{

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,6 +95,7 @@ type sending struct {
 	done      *progress
 	sender    *sender
 
+	mu      sync.Mutex
 	skipped []string // places of events that were left out
 	blank   int      // lines
 }
@@ -103,21 +105,32 @@ func (s *sending) run(ctx context.Context, files []input, out io.Writer) error {
 	start := time.Now()
 	s.done.start(&s.sender.acknowledged)
 	s.sender.start(ctx)
+	read := make(chan error, 1)
+	go func() { read <- s.files(ctx, files) }()
 	var err error
-	for i := range files {
-		if err = s.file(ctx, &files[i]); err != nil {
-			break
-		}
+	select {
+	case err = <-read:
+	case <-ctx.Done(): // the reading may wait for standard input: it is left behind
+	case <-s.sender.stopped:
 	}
 	if sendErr := s.sender.finish(); sendErr != nil {
 		err = sendErr // the reading stopped for it
 	}
 	s.done.stop()
-	s.report(out, time.Since(start), err)
 	if ctx.Err() != nil {
-		return errInterrupted
+		err = errInterrupted
 	}
+	s.report(out, time.Since(start), err)
 	return err
+}
+
+func (s *sending) files(ctx context.Context, files []input) error {
+	for i := range files {
+		if err := s.file(ctx, &files[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // file sends one file's events.
@@ -133,12 +146,16 @@ func (s *sending) file(ctx context.Context, in *input) error {
 	for {
 		e, err := events.next()
 		if errors.Is(err, io.EOF) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			s.blank += events.blank
 			return nil
 		}
 		var oversized *oversizedError
 		if errors.As(err, &oversized) && s.skip {
+			s.mu.Lock()
 			s.skipped = append(s.skipped, oversized.place)
+			s.mu.Unlock()
 			continue
 		}
 		if err != nil {
@@ -152,6 +169,8 @@ func (s *sending) file(ctx context.Context, in *input) error {
 
 // report prints the counts, and after a failure which lines are safe.
 func (s *sending) report(out io.Writer, took time.Duration, failure error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	acked := s.sender.acknowledged.Load()
 	rate := float64(acked) / max(took.Seconds(), 1e-9)
 	fmt.Fprintf(out, "acknowledged %s in %s (%s/s)\n", events(acked), took.Round(time.Millisecond), grouped(int64(rate)))

@@ -49,6 +49,7 @@ type sender struct {
 	resent       atomic.Int64 // events that were sent again after a lost answer
 
 	events  chan *event
+	ended   chan struct{} // closed when send is called no more, or in vain
 	batches chan []*event
 	stopped chan struct{} // closed when sending is over early
 	workers sync.WaitGroup
@@ -75,7 +76,7 @@ func newSender(c *client, stream string, rate float64, patience time.Duration) *
 	endpoint := c.endpoint.String()
 	return &sender{
 		stream: stream, rate: rate, patience: patience,
-		events: make(chan *event, 16), batches: make(chan []*event), stopped: make(chan struct{}),
+		events: make(chan *event, 16), ended: make(chan struct{}), batches: make(chan []*event), stopped: make(chan struct{}),
 		acked: map[int]*lines{}, open: map[int]*lines{},
 		kinesis: kinesis.New(kinesis.Options{
 			Region:       "us-east-1", // nothing depends on it
@@ -132,9 +133,10 @@ func (s *sender) send(ctx context.Context, e *event) error {
 	}
 }
 
-// finish waits until everything taken is acknowledged or has failed.
+// finish waits until everything that was taken before is acknowledged or has
+// failed.
 func (s *sender) finish() error {
-	close(s.events)
+	close(s.ended)
 	s.workers.Wait()
 	return s.error()
 }
@@ -169,26 +171,31 @@ func (s *sender) gather() {
 		batch, bytes = nil, 0
 		timer.Stop()
 	}
+	take := func(e *event) {
+		size := len(e.data) + len(e.key)
+		if bytes+size > batchBytes {
+			flush()
+		}
+		if len(batch) == 0 {
+			timer.Reset(linger)
+		}
+		batch = append(batch, e)
+		if bytes += size; len(batch) == batchEvents {
+			flush()
+		}
+	}
 	for {
 		select {
-		case e, more := <-s.events:
-			if !more {
-				flush()
-				return
-			}
-			size := len(e.data) + len(e.key)
-			if bytes+size > batchBytes {
-				flush()
-			}
-			if len(batch) == 0 {
-				timer.Reset(linger)
-			}
-			batch = append(batch, e)
-			if bytes += size; len(batch) == batchEvents {
-				flush()
-			}
+		case e := <-s.events:
+			take(e)
 		case <-timer.C:
 			flush()
+		case <-s.ended:
+			for range len(s.events) {
+				take(<-s.events)
+			}
+			flush()
+			return
 		}
 	}
 }
@@ -281,6 +288,7 @@ func (s *sender) try(ctx context.Context, batch []*event) (rest []*event, lost b
 
 // classify tells refusals, which stored nothing, from lost answers.
 func classify(batch []*event, err error) ([]*event, bool, error) {
+	fmt.Printf("DEBUG %+v\n", err)
 	var answered *awshttp.ResponseError
 	var dial *net.OpError
 	switch {

@@ -156,7 +156,7 @@ func (s *shape) missing(in *input, p *pipeline) []string {
 // event makes a JSON object of a record.
 func (s *shape) event(record []string) []byte {
 	dst := s.object(nil, s.fields, record)
-	if dst == nil {
+	if len(dst) == 0 {
 		return []byte("{}")
 	}
 	return dst

@@ -36,9 +36,16 @@ func main() {
 	defer cancel()
 
 	d := &demo{terminal: newTerminal(os.Stdout), watershed: *watershed, keep: *keep, began: time.Now()}
-	if err := d.run(ctx); err != nil {
+	err := d.run(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
 		d.say("")
 		fmt.Fprintln(os.Stderr, d.paint(red, "demo: ")+err.Error())
+		if d.keep {
+			fmt.Fprintln(os.Stderr, "the data is in "+d.dir)
+		}
 		os.Exit(1)
 	}
 }

@@ -37,6 +37,8 @@ func (p *process) start(ctx context.Context) (string, error) {
 	p.cmd = exec.Command(p.args[0], p.args[1:]...)
 	p.errors = &tail{}
 	p.cmd.Stderr = p.errors
+	// A group of its own: Ctrl-C is for the demo, which then drains the pipeline.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return "", err

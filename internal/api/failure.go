@@ -48,8 +48,33 @@ func classify(err error) *failure {
 	return nil
 }
 
-// fail responds with an error. What went wrong inside is logged under an id,
-// and only the id is shown.
+// alarms are the failures that people have to see: the stores disagree or have
+// lost events. Their text holds shards, positions and figures, and nothing of
+// this machine.
+var alarms = []struct {
+	err  error
+	code string
+}{
+	{protocol.ErrMismatch, "mismatch"},
+	{protocol.ErrGap, "gap"},
+	{protocol.ErrExpired, "expired"},
+}
+
+// inside gives the failure to show for an error that is ours, and logs it under
+// an id. But for alarms, only the id is shown.
+func (h *Handler) inside(r *http.Request, err error) *failure {
+	id := rand.Text()
+	h.options.Logger.Error("request failed", "id", id, "method", r.Method, "path", r.URL.Path, "error", err)
+	f := &failure{status: http.StatusInternalServerError, Code: "internal", Message: "something went wrong inside; the log says what, under " + id}
+	for _, a := range alarms {
+		if errors.Is(err, a.err) {
+			f.Code, f.Message = a.code, err.Error()
+		}
+	}
+	return f
+}
+
+// fail responds with an error.
 func (h *Handler) fail(w *response, r *http.Request, err error) {
 	if w.begun {
 		// Half an answer must not look like a whole one: the connection is cut.
@@ -60,9 +85,7 @@ func (h *Handler) fail(w *response, r *http.Request, err error) {
 	}
 	f := classify(err)
 	if f == nil {
-		id := rand.Text()
-		h.options.Logger.Error("request failed", "id", id, "method", r.Method, "path", r.URL.Path, "error", err)
-		f = &failure{status: http.StatusInternalServerError, Code: "internal", Message: "something went wrong inside; the log says what, under " + id}
+		f = h.inside(r, err)
 	}
 	if f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

@@ -41,7 +41,7 @@ func Write(w io.Writer, def *definition.Definition, batches ...*rowlogic.Batch) 
 // Writer writes one file of the master dataset, batch by batch. It holds at
 // most one compressed row group in memory. It is not safe for concurrent use.
 type Writer struct {
-	file    *parquet.Writer
+	file    *parquet.GenericWriter[any]
 	columns []Column
 	times   []definition.Grain
 	names   []string // the definition's columns
@@ -54,7 +54,7 @@ type Writer struct {
 // NewWriter starts a file of a definition's rows.
 func NewWriter(w io.Writer, def *definition.Definition) *Writer {
 	f := &Writer{
-		file: parquet.NewWriter(w, Schema(def),
+		file: parquet.NewGenericWriter[any](w, Schema(def),
 			parquet.Compression(&compression),
 			parquet.DictionaryMaxBytes(dictionaryMax),
 			parquet.SkipPageBounds(RawColumn),

@@ -196,6 +196,10 @@ func TestLocalTimes(t *testing.T) {
 		{"Pacific/Apia", "2011-12-31 00:00:00", "2011-12-30T10:00:00Z"},
 		{"Pacific/Kwajalein", "1969-09-30 22:00:00", "1969-09-30T11:00:00Z"}, // a day lived twice
 		{"Europe/Berlin", "2100-07-01 12:00:00", "2100-07-01T10:00:00Z"},
+		{"America/New_York", "2041-01-01 00:00:00", "2041-01-01T05:00:00Z"}, // after a leap year that the zone's table does not hold
+		{"America/New_York", "4001-01-01 00:00:00", "4001-01-01T05:00:00Z"},
+		{"America/New_York", "9999-12-31 18:59:59", "9999-12-31T23:59:59Z"},
+		{"America/New_York", "0001-01-01 00:00:00", "0001-01-01T04:56:02Z"}, // local mean time
 		{"Asia/Kolkata", "2014-11-01 00:30:00", "2014-10-31T19:00:00Z"},
 	} {
 		t.Run(c.zone+" "+c.text, func(t *testing.T) {
@@ -280,6 +284,7 @@ func FuzzParseText(f *testing.F) {
 		"1414870541.158", "true", "2014-02-29", "1e-999999", "\xff", "0001-01-01T00:00:00+00:01", "00012.3400e-1"} {
 		f.Add(text)
 	}
+	f.Add("4001-01-01 00:00:00")
 	types := []Type{{Kind: String}, {Kind: Int}, {Kind: Decimal, Precision: 12, Scale: 2}, {Kind: Decimal, Precision: 18, Scale: 18},
 		{Kind: Bool}, {Kind: Date}, {Kind: Timestamp}, {Kind: Float}}
 	zone := mustZone(f, "America/New_York")

@@ -169,27 +169,32 @@ func parseOffset(text string) (int64, error) {
 }
 
 // localSecond turns a local time of the zone, in seconds as if it were UTC,
-// into seconds since 1970-01-01 UTC. time.Date does not promise which instant
-// it takes for a repeated or skipped time, so the zone's periods are tried in
-// order: the first that holds the local time gives the earliest instant.
+// into seconds since 1970-01-01 UTC.
+//
+// It asks the zone for offsets only. time.Date does not promise which instant a
+// repeated or skipped time is, and Time.ZoneBounds ends a period at itself on
+// the last day of leap years after the zone's table (2040 and on).
 func localSecond(local int64, zone *time.Location) (int64, error) {
 	if zone == nil || zone == time.UTC {
 		return local, nil
 	}
-	const widest = 26 * 3600 // no offset reaches this far
-	at := time.Unix(local-widest, 0).In(zone)
-	for {
-		_, offset := at.Zone()
-		_, end := at.ZoneBounds()
-		second := local - int64(offset)
-		if end.IsZero() || second < end.Unix() {
-			if second >= at.Unix() {
-				return second, nil
-			}
-			return 0, fmt.Errorf("the clocks of %s skip this time", zone)
-		}
-		at = end
+	const widest = 16 * 3600 // no offset reaches this far, and no zone changes twice within double of it
+	before, after := offsetAt(local-widest, zone), offsetAt(local+widest, zone)
+	if before == after {
+		return local - before, nil
 	}
+	for _, offset := range [...]int64{max(before, after), min(before, after)} { // the larger is the earlier instant
+		if second := local - offset; offsetAt(second, zone) == offset {
+			return second, nil
+		}
+	}
+	return 0, fmt.Errorf("the clocks of %s skip this time", zone)
+}
+
+// offsetAt gives the zone's offset at an instant, in seconds east of UTC.
+func offsetAt(second int64, zone *time.Location) int64 {
+	_, offset := time.Unix(second, 0).In(zone).Zone()
+	return int64(offset)
 }
 
 // civilDays reads YYYY-MM-DD as days since 1970-01-01.

@@ -132,6 +132,9 @@ func (l *Log) write(group []*request) error {
 	if err := batch.Commit(pebble.Sync); err != nil {
 		return err
 	}
+	if err := l.acked.set(now.next); err != nil {
+		return err
+	}
 	l.seen.Store(&now)
 	close(old.changed)
 	return nil

@@ -134,6 +134,7 @@ func (s *Store) creation() []func() error {
 			// Nothing in it was ever acknowledged: Open had not returned.
 			return os.RemoveAll(at(stateDir))
 		},
+		func() error { return writeSynced(at(ackedFile), ackedText(0)) },
 		func() error { return os.MkdirAll(at(masterDir), 0o755) },
 		func() error { return os.MkdirAll(at(viewsDir), 0o755) },
 		func() error { return s.createDatabase(shards) },
@@ -161,14 +162,14 @@ func (s *Store) checkFormat() error {
 	}
 	var f format
 	if err := json.Unmarshal(text, &f); err != nil || f.Format < 1 {
-		return fmt.Errorf("its %s file is damaged: restore the directory from a backup, or start anew in another one", formatFile)
+		return fmt.Errorf("its %s file is damaged: %s", formatFile, remedy)
 	}
 	// The rest of a newer format is not ours to judge.
 	if f.Format > formatVersion {
 		return fmt.Errorf("it has format %d, written by a newer release; this one reads up to format %d: use the newer release", f.Format, formatVersion)
 	}
 	if f.Pipeline == "" || f.Shards < 1 || f.Created.IsZero() {
-		return fmt.Errorf("its %s file is damaged: restore the directory from a backup, or start anew in another one", formatFile)
+		return fmt.Errorf("its %s file is damaged: %s", formatFile, remedy)
 	}
 	if f.Pipeline != s.options.Pipeline {
 		return fmt.Errorf("it belongs to the pipeline %q, not to %q: name another directory", f.Pipeline, s.options.Pipeline)
@@ -183,7 +184,7 @@ func (s *Store) checkFormat() error {
 func checkParts(dir string) error {
 	for _, part := range []string{stateDir, masterDir, viewsDir} {
 		if info, err := os.Stat(filepath.Join(dir, part)); err != nil || !info.IsDir() {
-			return fmt.Errorf("its part %s is missing: restore the directory from a backup, or start anew in another one", part)
+			return missing(part)
 		}
 	}
 	// The database replays its write-ahead log when it opens, and would take a
@@ -196,6 +197,13 @@ func checkParts(dir string) error {
 		return damaged(errors.New("the write-ahead log is missing"))
 	}
 	return nil
+}
+
+// remedy is what to do about a directory that lost something.
+const remedy = "restore the directory from a backup, or start anew in another one"
+
+func missing(part string) error {
+	return fmt.Errorf("its part %s is missing: %s", part, remedy)
 }
 
 // writeSynced writes a file and makes its content durable.

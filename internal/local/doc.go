@@ -6,6 +6,7 @@
 //
 //	FORMAT   what the directory is: its format, its pipeline. Written last
 //	LOCK     held by the process that has the directory open
+//	ACKED    up to where the log was acknowledged (acked.go)
 //	state/   one database: log, ledger, real-time items, plans
 //	master/  the master dataset's files
 //	views/   the versions' files

@@ -18,6 +18,18 @@ import (
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
+// tempDir holds what a process spills; nothing in it outlives the process.
+const tempDir = "tmp"
+
+// Temp gives an empty folder for what does not fit in memory.
+func (s *Store) Temp() (string, error) {
+	dir := filepath.Join(s.dir, tempDir)
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
+		return "", fmt.Errorf("clearing the folder for temporary files: %w", err)
+	}
+	return dir, nil
+}
+
 // partial is the ending of a file that is being written. Renaming it is what
 // makes it part of the dataset; a crash leaves it behind, and nobody reads it.
 const partial = ".partial"

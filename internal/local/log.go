@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type Log struct {
 	closing  chan struct{} // closed when the store begins to close
 	once     sync.Once
 
+	acked    acked
 	arrivals []int64 // the committer's: the latest arrival in each shard, by number
 	failed   error   // the committer's: why nothing can be appended any more
 }
@@ -57,6 +59,14 @@ func openLog(s *Store) (*Log, error) {
 	if err != nil {
 		return nil, damaged(fmt.Errorf("reading the log's shards: %w", err))
 	}
+	mark, next, err := openAcked(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	if v.next < next {
+		return nil, errors.Join(damaged(fmt.Errorf("%d events that were acknowledged are missing at the end of the log", next-v.next)), mark.file.Close())
+	}
+	l.acked = mark
 	l.seen.Store(v)
 	go l.run()
 	return l, nil
@@ -66,9 +76,10 @@ func openLog(s *Store) (*Log, error) {
 func (l *Log) wake() { l.once.Do(func() { close(l.closing) }) }
 
 // drain ends the committer. No Append may be under way or come later.
-func (l *Log) drain() {
+func (l *Log) drain() error {
 	close(l.requests)
 	<-l.drained
+	return l.acked.file.Close()
 }
 
 // Shards lists all shards, parents before children.

@@ -29,6 +29,7 @@ const (
 // The parts of a data directory.
 const (
 	lockFile  = "LOCK"
+	ackedFile = "ACKED"
 	stateDir  = "state"
 	masterDir = "master"
 	viewsDir  = "views"
@@ -162,8 +163,10 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.log.drain()
-	if err := s.release(); err != nil {
+	err := s.log.drain()
+	// With all in tables, which carry checksums, nothing hangs on the log of the
+	// database, and the next Open has nothing to replay.
+	if err := errors.Join(err, s.db.Flush(), s.release()); err != nil {
 		return fmt.Errorf("closing data directory %s: %w", s.dir, err)
 	}
 	return nil
@@ -227,7 +230,7 @@ func (s *Store) openDatabase(create bool) (db *pebble.DB, err error) {
 
 // damaged says what to do about a state database that does not open.
 func damaged(err error) error {
-	return fmt.Errorf("its state database is damaged or incomplete: %w; restore the directory from a backup, or start anew in another one", err)
+	return fmt.Errorf("its state database is damaged or incomplete: %w; %s", err, remedy)
 }
 
 // databaseLog takes the database's own messages: the routine ones are dropped.

@@ -3,6 +3,7 @@ package local
 import (
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,31 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// filled makes a data directory with a few records in it, and closes it.
+var quiet = slog.New(slog.DiscardHandler)
+
+// filled makes a data directory with 50 events in it, and closes it.
 func filled(t *testing.T, dir string) {
+	t.Helper()
+	if err := fill(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// killed makes a data directory with 50 events in it as a killed process leaves
+// it.
+func killed(t *testing.T, dir string) {
+	t.Helper()
+	alive := t.TempDir()
+	s := fill(t, alive)
+	if err := os.CopyFS(dir, os.DirFS(alive)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fill(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := Open(dir, Options{Pipeline: "sales", Shards: 2})
 	if err != nil {
@@ -31,9 +55,7 @@ func filled(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	return s
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -54,9 +76,9 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	// spoil changes the files of the state database that match.
-	spoil := func(pattern string, change func([]byte) []byte) func(*testing.T, string) {
+	spoil := func(fill func(*testing.T, string), pattern string, change func([]byte) []byte) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
-			filled(t, dir)
+			fill(t, dir)
 			paths, err := filepath.Glob(in(dir, stateDir, pattern))
 			if err != nil || len(paths) == 0 {
 				t.Fatalf("no files match %s: %v", pattern, err)
@@ -70,37 +92,46 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		}
 	}
-	flip := func(b []byte) []byte {
-		for i := len(b) / 3; i < min(len(b), len(b)/3+64); i++ {
-			b[i] ^= 0xff
+	flipAt := func(third int) func([]byte) []byte {
+		return func(b []byte) []byte {
+			for i := third * len(b) / 3; i < min(len(b), third*len(b)/3+64); i++ {
+				b[i] ^= 0xff
+			}
+			return b
 		}
-		return b
 	}
+	flip := flipAt(1)
+	half := func(b []byte) []byte { return b[:len(b)/2] }
 	for name, tt := range map[string]struct {
 		prepare func(*testing.T, string)
 		options Options
 		says    []string
 	}{
-		"foreign":            {func(t *testing.T, dir string) { write(t, in(dir, "thesis.tex"), "x") }, Options{}, []string{"thesis.tex", "not a data directory", "new one"}},
-		"newer":              {format(`{"format":2,"flavour":"new"}`), Options{}, []string{"format 2", "newer release"}},
-		"format cut short":   {format(`{"format":1,"pipe`), Options{}, []string{"FORMAT", "damaged", "backup"}},
-		"format empty":       {format(``), Options{}, []string{"FORMAT", "damaged"}},
-		"format of nothing":  {format(`{"format":1}`), Options{}, []string{"FORMAT", "damaged"}},
-		"another pipeline":   {filled, Options{Pipeline: "flights"}, []string{`"sales"`, `"flights"`, "another directory"}},
-		"other shards":       {filled, Options{Shards: 5}, []string{"2 shards", "not 5"}},
-		"no pipeline":        {filled, Options{Pipeline: "-"}, []string{"no pipeline"}},
-		"too many shards":    {func(*testing.T, string) {}, Options{Shards: MaxShards + 1}, []string{"1025 shards"}},
-		"no state":           {remove(stateDir), Options{}, []string{"state", "missing", "backup"}},
-		"no master":          {remove(masterDir), Options{}, []string{"master", "missing"}},
-		"no views":           {remove(viewsDir), Options{}, []string{"views", "missing"}},
-		"no log":             {spoilRemove("*.log"), Options{}, []string{"write-ahead log", "missing", "backup"}},
-		"no manifest":        {spoilRemove("MANIFEST-*"), Options{}, []string{"state database", "damaged", "backup"}},
-		"damaged manifest":   {spoil("MANIFEST-*", flip), Options{}, []string{"state database", "damaged"}},
-		"log damaged inside": {spoil("*.log", flip), Options{}, []string{"state database", "damaged"}},
-		"table cut short":    {spoil("*.sst", func(b []byte) []byte { return b[:len(b)/2] }), Options{}, []string{"state database", "damaged"}},
-		"table empty":        {spoil("*.sst", func([]byte) []byte { return nil }), Options{}, []string{"state database", "damaged"}},
-		"no tables":          {spoilRemove("*.sst"), Options{}, []string{"state database", "damaged"}},
-		"damaged table":      {spoil("*.sst", flip), Options{}, []string{"state database", "damaged"}},
+		"foreign":           {func(t *testing.T, dir string) { write(t, in(dir, "thesis.tex"), "x") }, Options{}, []string{"thesis.tex", "not a data directory", "new one"}},
+		"newer":             {format(`{"format":2,"flavour":"new"}`), Options{}, []string{"format 2", "newer release"}},
+		"format cut short":  {format(`{"format":1,"pipe`), Options{}, []string{"FORMAT", "damaged", "backup"}},
+		"format empty":      {format(``), Options{}, []string{"FORMAT", "damaged"}},
+		"format of nothing": {format(`{"format":1}`), Options{}, []string{"FORMAT", "damaged"}},
+		"another pipeline":  {filled, Options{Pipeline: "flights"}, []string{`"sales"`, `"flights"`, "another directory"}},
+		"other shards":      {filled, Options{Shards: 5}, []string{"2 shards", "not 5"}},
+		"no pipeline":       {filled, Options{Pipeline: "-"}, []string{"no pipeline"}},
+		"too many shards":   {func(*testing.T, string) {}, Options{Shards: MaxShards + 1}, []string{"1025 shards"}},
+		"no state":          {remove(stateDir), Options{}, []string{"state", "missing", "backup"}},
+		"no master":         {remove(masterDir), Options{}, []string{"master", "missing"}},
+		"no views":          {remove(viewsDir), Options{}, []string{"views", "missing"}},
+		"no log":            {spoilRemove("*.log"), Options{}, []string{"write-ahead log", "missing", "backup"}},
+		"no manifest":       {spoilRemove("MANIFEST-*"), Options{}, []string{"state database", "damaged", "backup"}},
+		"damaged manifest":  {spoil(filled, "MANIFEST-*", flip), Options{}, []string{"state database", "damaged"}},
+		"no mark":           {remove(ackedFile), Options{}, []string{"ACKED", "missing", "backup"}},
+		"mark damaged":      {func(t *testing.T, dir string) { filled(t, dir); write(t, in(dir, ackedFile), "x") }, Options{}, []string{"ACKED", "damaged"}},
+		"log damaged":       {spoil(killed, "*.log", flip), Options{}, []string{"events that were acknowledged are missing", "backup"}},
+		"log damaged early": {spoil(killed, "*.log", flipAt(0)), Options{}, []string{"events that were acknowledged are missing"}},
+		"log cut short":     {spoil(killed, "*.log", half), Options{}, []string{"events that were acknowledged are missing"}},
+		"log emptied":       {spoil(killed, "*.log", func([]byte) []byte { return nil }), Options{}, []string{"events that were acknowledged are missing"}},
+		"table cut short":   {spoil(filled, "*.sst", half), Options{}, []string{"state database", "damaged"}},
+		"table empty":       {spoil(filled, "*.sst", func([]byte) []byte { return nil }), Options{}, []string{"state database", "damaged"}},
+		"no tables":         {spoilRemove("*.sst"), Options{}, []string{"state database", "damaged"}},
+		"damaged table":     {spoil(filled, "*.sst", flip), Options{}, []string{"state database", "damaged"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,6 +143,7 @@ func TestOpenRefuses(t *testing.T) {
 			case "-":
 				tt.options.Pipeline = ""
 			}
+			tt.options.Logger = quiet
 			before := tree(t, dir)
 			s, err := Open(dir, tt.options)
 			if err == nil {
@@ -143,14 +175,6 @@ func TestOpenRefuses(t *testing.T) {
 func spoilRemove(pattern string) func(*testing.T, string) {
 	return func(t *testing.T, dir string) {
 		filled(t, dir)
-		// Opened once more, the log's records are in a table.
-		s, err := Open(dir, Options{Pipeline: "sales"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
 		paths, err := filepath.Glob(filepath.Join(dir, stateDir, pattern))
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("no files match %s: %v", pattern, err)
@@ -263,7 +287,7 @@ func TestClosedStore(t *testing.T) {
 func TestTornTail(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	filled(t, dir)
+	killed(t, dir)
 	paths, _ := filepath.Glob(filepath.Join(dir, stateDir, "*.log"))
 	for _, path := range paths {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)

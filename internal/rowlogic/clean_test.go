@@ -22,7 +22,7 @@ events:
     price:    {type: decimal(12,2), optional: true}
     discount: {type: decimal(4,3), optional: true}
     amount:   {type: int, optional: true}
-    sold_at:  {type: timestamp, from: timestamp}
+    sold_at:  {type: timestamp, from: timestamp, zone: UTC}
   time: sold_at
 clean:
 ` + "  - " + strings.Join(steps, "\n  - ") + `

@@ -76,7 +76,7 @@ func (a *Answer) fill(g *groups, limit int, version string) error {
 	// the first byte of it is written.
 	for _, r := range rows {
 		for i, m := range a.plan.measures {
-			if _, err := a.plan.all[m].Read(r.states[i]); err != nil {
+			if _, err := read(a.plan.all[m], r.states[i]); err != nil {
 				return err
 			}
 		}
@@ -129,7 +129,7 @@ func (a *Answer) cells(dst []cell, r row) ([]cell, error) {
 		dst = append(dst, cell{null: d.Null, value: d})
 	}
 	for i, m := range a.plan.measures {
-		result, err := a.plan.all[m].Read(r.states[i])
+		result, err := read(a.plan.all[m], r.states[i])
 		if err != nil {
 			return nil, err
 		}

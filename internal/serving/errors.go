@@ -3,6 +3,8 @@ package serving
 import (
 	"fmt"
 	"strings"
+
+	"github.com/watershed-data/watershed/internal/measure"
 )
 
 // Code says what kind of mistake a query holds.
@@ -14,6 +16,7 @@ const (
 	NotFound     Code = "not_found"     // the view does not exist
 	NotSupported Code = "not_supported" // announced, but not in this release
 	TooLarge     Code = "too_large"     // the answer is larger than the service holds
+	OutOfRange   Code = "out_of_range"  // a sum has more digits than any store or engine takes
 )
 
 // Error is a query that cannot be answered as asked. Its text is for the person
@@ -36,4 +39,14 @@ func list(names []string) string {
 		return "none"
 	}
 	return strings.Join(names, ", ")
+}
+
+// read gives a measure's result; one that is out of range is an error of the
+// query, which can ask for less.
+func read(m measure.Measure, s measure.State) (measure.Result, error) {
+	r, err := m.Read(s)
+	if err != nil {
+		return r, &Error{Code: OutOfRange, Field: "measures", Message: err.Error() + "; leave " + m.Name + " out of measures, or ask for a finer every or more dimensions in by"}
+	}
+	return r, nil
 }

@@ -69,7 +69,7 @@ var resultOffset = new(big.Int).Lsh(big.NewInt(1), 127)
 // appendResult encodes a measure's result so that bytes order as results do,
 // nulls first.
 func appendResult(dst []byte, m measure.Measure, s measure.State) ([]byte, error) {
-	r, err := m.Read(s)
+	r, err := read(m, s)
 	switch {
 	case err != nil:
 		return nil, err

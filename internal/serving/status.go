@@ -23,7 +23,17 @@ type Status struct {
 	Why        string         `json:"why,omitempty"`
 	Shards     []ShardStatus  `json:"shards"` // parents before children, then those that the log no longer lists
 	Outcomes   Outcomes       `json:"outcomes"`
+	Columns    []ColumnStatus `json:"columns"` // those that events carry
 	Views      []ViewStatus   `json:"views"`
+}
+
+// ColumnStatus is one column that events carry, so that a producer knows what
+// is read from where.
+type ColumnStatus struct {
+	Name     string   `json:"name"`
+	Type     string   `json:"type"`
+	From     []string `json:"from"` // path in the event
+	Optional bool     `json:"optional"`
 }
 
 // VersionStatus is the current version.
@@ -86,7 +96,7 @@ type ViewStatus struct {
 
 // Status tells how the pipeline stands.
 func (s *Service) Status(ctx context.Context) (*Status, error) {
-	out := &Status{Pipeline: s.def.Pipeline, Generation: s.def.Generation, Views: s.viewStatus(), Shards: []ShardStatus{}}
+	out := &Status{Pipeline: s.def.Pipeline, Generation: s.def.Generation, Columns: s.columnStatus(), Views: s.viewStatus(), Shards: []ShardStatus{}}
 	snapshot, err := s.Cells(ctx, []string{definition.OutcomesView}, func(_ string, key protocol.Key, states []measure.State) error {
 		return out.Outcomes.add(key.Dims, states[0].N)
 	})
@@ -125,6 +135,14 @@ func unlisted(snapshot *protocol.Snapshot) []string {
 		}
 	}
 	slices.Sort(out)
+	return out
+}
+
+func (s *Service) columnStatus() []ColumnStatus {
+	var out []ColumnStatus
+	for _, c := range s.def.Events.Columns {
+		out = append(out, ColumnStatus{Name: c.Name, Type: c.Type.String(), From: c.From, Optional: c.Optional})
+	}
 	return out
 }
 

@@ -58,7 +58,7 @@ type world struct {
 func newWorld(t testing.TB, def *definition.Definition, shards int) *world {
 	w := &world{t: t, def: def, log: memory.NewLog(shards), ledger: memory.NewLedger(), realTime: memory.NewRealTime(), views: memory.NewViews()}
 	w.manifest = protocol.Manifest{Version: "v00000001-a", Seq: 1, T: now - 3600_000, Cut: map[string]protocol.Cut{}, Views: map[string][]protocol.ViewFile{}}
-	w.realTime.PageSize = 50
+	w.realTime.PageSize = 10_000 // a page of the store in memory costs as much as all of them
 	return w
 }
 
@@ -332,4 +332,16 @@ func query(t testing.TB, s *serving.Service, q serving.Query) *serving.Answer {
 		t.Fatalf("%+v: %v", q, err)
 	}
 	return a
+}
+
+func must1[T any](x T, ok bool) T {
+	if !ok {
+		panic("not found")
+	}
+	return x
+}
+
+// encode gives the states of a view as real-time items hold them.
+func encode(w *world, name string, states []measure.State) []byte {
+	return measure.Encode(measure.New(must1(w.def.View(name))), states)
 }

@@ -57,7 +57,7 @@ func (d DuckDB) Rows(s Source) (string, error) {
 		fmt.Fprintf(&b, "  (%s, %s)%s\n", literal(shard), literal(s.Cut[shard].Key()), comma(i, len(s.Cut)))
 	}
 	shard, position := "m."+name(archive.ShardColumn), "m."+name(archive.PositionColumn)
-	fmt.Fprintf(&b, ") AS cut (shard, through)\nON %s = cut.shard AND %s < cut.through", shard, position)
+	fmt.Fprintf(&b, ") AS cut (shard, through)\nON %s = cut.shard AND %s <= cut.through", shard, position)
 	if s.Distinct {
 		fmt.Fprintf(&b, "\nQUALIFY row_number() OVER (PARTITION BY %s, %s ORDER BY %s DESC, %s, %s) = 1",
 			shard, position, "m."+name(archive.RowLogicColumn), "m."+name(archive.HashHighColumn), "m."+name(archive.HashLowColumn))

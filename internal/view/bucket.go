@@ -1,6 +1,7 @@
 package view
 
 import (
+	"sort"
 	"time"
 
 	"github.com/watershed-data/watershed/internal/definition"
@@ -56,13 +57,13 @@ func Bucket(g definition.Grain, zone *time.Location, t int64) int64 {
 	}
 	at := time.UnixMicro(t).In(zone)
 	if fixed {
-		_, seconds := at.Zone()
-		offset := int64(seconds) * 1e6
+		offset := offsetAt(zone, t)
 		start := floor(t+offset, width) - offset
-		if since, _ := at.ZoneBounds(); !since.IsZero() {
-			start = max(start, since.UnixMicro())
+		if offsetAt(zone, start) == offset {
+			return start
 		}
-		return start
+		// The clock changed inside: the bucket begins with the change.
+		return firstAfter(start, t, func(u int64) bool { return offsetAt(zone, u) == offset })
 	}
 	year, month, day := at.Date()
 	switch g {
@@ -71,7 +72,23 @@ func Bucket(g definition.Grain, zone *time.Location, t int64) int64 {
 	case definition.Month:
 		day = 1
 	}
-	return firstInstant(year, month, day, zone).UnixMicro()
+	return firstInstant(year, month, day, zone)
+}
+
+// offsetAt gives how far the zone's clock is ahead of UTC, in microseconds.
+//
+// time.Time.ZoneBounds would tell where that ends, but in Go 1.26 it is wrong
+// on some days after the last transition that the zone's table lists.
+func offsetAt(zone *time.Location, t int64) int64 {
+	_, seconds := time.UnixMicro(t).In(zone).Zone()
+	return int64(seconds) * 1e6
+}
+
+// firstAfter gives the first time in (from, to] that satisfies holds, which
+// fails at from, holds at to, and changes once between them.
+func firstAfter(from, to int64, holds func(int64) bool) int64 {
+	n := sort.Search(int(to-from), func(i int) bool { return holds(from + 1 + int64(i)) })
+	return from + 1 + int64(n)
 }
 
 func floor(t, width int64) int64 {
@@ -82,30 +99,14 @@ func floor(t, width int64) int64 {
 	return t - r
 }
 
-// firstInstant gives the first instant of a calendar day. time.Date may answer
-// with either side where midnight is skipped or passed twice.
-func firstInstant(year int, month time.Month, day int, zone *time.Location) time.Time {
-	want := time.Date(year, month, day, 0, 0, 0, 0, time.UTC) // normalises the day
-	at := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	since, until := at.ZoneBounds()
-	if !sameDay(at, want) { // midnight is skipped, and at lies before the jump
-		return until
+// firstInstant gives the first instant of a calendar day: midnight, but for days
+// on which midnight is skipped or passed twice.
+func firstInstant(year int, month time.Month, day int, zone *time.Location) int64 {
+	const aDay = 24 * 3600e6
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone).UnixMicro()
+	want := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).UnixMicro() // the day as a number
+	if offset := offsetAt(zone, midnight); midnight+offset == want && offsetAt(zone, midnight-aDay/4) == offset {
+		return midnight
 	}
-	if since.IsZero() {
-		return at
-	}
-	if h, m, s := at.Clock(); h+m+s > 0 { // midnight is skipped, and at lies behind the jump
-		return since
-	}
-	_, before := since.Add(-time.Second).Zone()
-	if earlier := want.Add(-time.Duration(before) * time.Second); earlier.Before(since) { // passed twice
-		return earlier.In(zone)
-	}
-	return at
-}
-
-func sameDay(a, b time.Time) bool {
-	ay, am, ad := a.Date()
-	by, bm, bd := b.Date()
-	return ay == by && am == bm && ad == bd
+	return firstAfter(want-2*aDay, want+2*aDay, func(u int64) bool { return u+offsetAt(zone, u) >= want })
 }

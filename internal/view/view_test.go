@@ -103,6 +103,13 @@ func TestBuckets(t *testing.T) {
 		// Havana passed midnight twice: 2013-11-03 01:00 -> 00:00.
 		{"America/Havana", "2013-11-03T05:30:00Z", "1d", "2013-11-03T04:00:00Z"},
 		{"America/Havana", "2013-11-03T04:30:00Z", "1d", "2013-11-03T04:00:00Z"},
+		// Far behind the zone's table of transitions.
+		{"America/New_York", "2040-12-31T23:30:00Z", "1h", "2040-12-31T23:00:00Z"},
+		{"Australia/Lord_Howe", "2044-12-31T13:10:00Z", "1h", "2044-12-31T13:00:00Z"},
+		{"Australia/Adelaide", "2040-12-31T13:45:00Z", "1d", "2040-12-31T13:30:00Z"},
+		// Samoa skipped a whole day: 2011-12-30.
+		{"Pacific/Apia", "2011-12-30T09:30:00Z", "1d", "2011-12-29T10:00:00Z"},
+		{"Pacific/Apia", "2011-12-30T10:30:00Z", "1d", "2011-12-30T10:00:00Z"},
 		{"America/New_York", "2013-11-03T05:30:00Z", "1w", "2013-10-28T04:00:00Z"},
 		{"America/New_York", "2013-11-03T05:30:00Z", "1mo", "2013-11-01T04:00:00Z"},
 	} {
@@ -132,7 +139,7 @@ func TestRollingUpIsBucketingDirectly(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 4000 {
-			at := r.Int64N(2e15) // 1970 to 2033
+			at := r.Int64N(4e15) // 1970 to 2096
 			for _, fine := range grains {
 				start := view.Bucket(fine, zone, at)
 				if fine != definition.None && (start > at || view.Bucket(fine, zone, start) != start) {

@@ -1,0 +1,159 @@
+package serving_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/serving"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name string, write func(io.Writer) error) {
+	t.Helper()
+	var b bytes.Buffer
+	must(t, write(&b))
+	path := filepath.Join("testdata", name)
+	if *update {
+		must(t, os.WriteFile(path, b.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(b.Bytes(), want) {
+		t.Errorf("%s (go test -update writes it anew):\n got %s\nwant %s", name, b.Bytes(), want)
+	}
+}
+
+// Without this, users' scripts break when a format changes by accident.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	s := salesWorld(t).service(serving.Limits{})
+	cases := map[string]serving.Query{
+		"all":    {View: "sales"},
+		"page":   {View: "sales", By: []string{"zip"}, Measures: []string{"revenue", "sales"}, Every: "1d", Order: serving.ParseOrder([]string{"-revenue"}), Limit: 1},
+		"total":  {View: "sales", By: []string{}, Every: "none"},
+		"nobody": {View: "sales", From: "2020-01-01"},
+	}
+	for name, q := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := query(t, s, q)
+			golden(t, name+".json", a.WriteJSON)
+			golden(t, name+".csv", a.WriteCSV)
+			golden(t, name+".txt", a.WriteTable)
+		})
+	}
+	t.Run("before the first version", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, parse(t, sales), 1)
+		a := query(t, w.service(serving.Limits{}), serving.Query{View: "daily"})
+		golden(t, "empty.json", a.WriteJSON)
+		golden(t, "empty.txt", a.WriteTable)
+	})
+	t.Run("status", func(t *testing.T) {
+		t.Parallel()
+		st, err := s.Status(t.Context())
+		must(t, err)
+		st.Generation = "generation" // changes with every new rule of definitions
+		golden(t, "status.json", st.WriteJSON)
+		golden(t, "status.txt", st.WriteTable)
+	})
+}
+
+// Without this, the same cell has another value in another format.
+func TestFormatsHoldEqualValues(t *testing.T) {
+	t.Parallel()
+	a := query(t, salesWorld(t).service(serving.Limits{}), serving.Query{View: "sales"})
+	var asCSV bytes.Buffer
+	must(t, a.WriteCSV(&asCSV))
+	records, err := csv.NewReader(&asCSV).ReadAll()
+	must(t, err)
+	var parsed struct {
+		Rows []map[string]any `json:"rows"`
+	}
+	d := json.NewDecoder(bytes.NewReader([]byte(show(t, a))))
+	d.UseNumber()
+	must(t, d.Decode(&parsed))
+	if len(records) != a.Len()+1 || len(parsed.Rows) != a.Len() {
+		t.Fatalf("CSV has %d lines, JSON has %d rows, the answer has %d", len(records), len(parsed.Rows), a.Len())
+	}
+	for i := range a.Len() {
+		values, err := a.Row(i)
+		must(t, err)
+		for j, v := range values {
+			c := a.Columns[j]
+			if got := records[i+1][j]; got != v.Text {
+				t.Errorf("row %d, %s: CSV has %q, the answer %q", i, c.Name, got, v.Text)
+			}
+			var got string
+			x := parsed.Rows[i][c.Name]
+			switch x := x.(type) {
+			case string:
+				got = x
+			case json.Number:
+				got = x.String()
+			}
+			if got != v.Text || (x == nil) != v.Null {
+				t.Errorf("row %d, %s: JSON has %v, the answer %+v", i, c.Name, x, v)
+			}
+		}
+	}
+}
+
+// Without this, people take an answer for complete and fresh that is not.
+func TestFreshness(t *testing.T) {
+	t.Parallel()
+	const a, b = "shardId-000000000000", "shardId-000000000001"
+	committed := protocol.Row{Through: at(1007), Count: 1, MaxArrival: now - 5000}
+	pending := func(since int64) protocol.Row {
+		row := committed
+		row.Pending = &protocol.Pending{Through: at(1014), Since: since}
+		return row
+	}
+	cases := map[string]struct {
+		events   []string // the shards of the events, in their order
+		rows     map[string]protocol.Row
+		fresh    string
+		why      string
+		reshards bool
+	}{
+		"read to the tip":            {[]string{a}, map[string]protocol.Row{a: committed, b: {}}, "2014-12-01T00:00:00Z", "", false},
+		"one is behind":              {[]string{a, a}, map[string]protocol.Row{a: committed, b: {}}, "2014-11-30T23:59:55Z", "", false},
+		"nothing committed":          {[]string{a, b}, map[string]protocol.Row{a: committed, b: {}}, "", "", false},
+		"young pending batch":        {[]string{a, a}, map[string]protocol.Row{a: pending(now - 60_000), b: {}}, "2014-11-30T23:59:55Z", "", false},
+		"old pending batch":          {[]string{a, a}, map[string]protocol.Row{a: pending(now - 61_000), b: {}}, "2014-11-30T23:59:55Z", "shard " + a + " has a batch up to 1014:0 pending for 1m1s", false},
+		"no ledger row":              {[]string{a}, map[string]protocol.Row{a: committed}, "2014-12-01T00:00:00Z", "shard " + b + " has no ledger row yet: none of its events are in the answer", false},
+		"drained parent":             {[]string{a}, map[string]protocol.Row{a: committed, b: {}, "shardId-000000000002": {}}, "2014-12-01T00:00:00Z", "", true},
+		"parent that is not drained": {[]string{a, a}, map[string]protocol.Row{a: committed, b: {}, "shardId-000000000002": {}}, "2014-11-30T23:59:55Z", "", true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, parse(t, sales), 2)
+			for _, shard := range c.events {
+				w.log.Append(shard, "k", now-5000, []byte("{}"))
+			}
+			if c.reshards {
+				w.log.Reshard([]string{a}, 1)
+			}
+			for shard, row := range c.rows {
+				w.commit(shard, row)
+			}
+			got := query(t, w.service(serving.Limits{}), serving.Query{View: "sales"})
+			fresh := ""
+			if got.Freshness != nil {
+				fresh = *got.Freshness
+			}
+			if fresh != c.fresh || got.Why != c.why || got.Complete != (c.why == "") {
+				t.Errorf("fresh to %q, complete %v, why %q; want fresh to %q, why %q", fresh, got.Complete, got.Why, c.fresh, c.why)
+			}
+		})
+	}
+}
