@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -107,4 +108,12 @@ func (p *pipelineProcess) told(t *testing.T, args ...string) result {
 	var out, errOut strings.Builder
 	code := run(t.Context(), append(args, "--endpoint", p.url), strings.NewReader(""), &out, &errOut)
 	return result{code, out.String(), errOut.String()}
+}
+
+// writeInto writes a file into a folder.
+func writeInto(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

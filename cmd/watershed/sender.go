@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -83,11 +84,25 @@ func newSender(c *client, stream string, rate float64, patience time.Duration) *
 			BaseEndpoint: &endpoint,
 			Credentials:  credentials.NewStaticCredentialsProvider(accessKeyID, secret, ""),
 			Retryer:      aws.NopRetryer{}, // retries are ours: they count what may be stored twice
-			HTTPClient: awshttp.NewBuildableClient().WithTimeout(requestTimeout).WithTransportOptions(func(t *http.Transport) {
+			HTTPClient: wholeRequests{awshttp.NewBuildableClient().WithTimeout(requestTimeout).WithTransportOptions(func(t *http.Transport) {
 				t.MaxIdleConnsPerHost = inFlight
-			}),
+			})},
 		}),
 	}
+}
+
+// wholeRequests hides from net/http that the SDK's request bodies have a
+// WriteTo: once an answer has begun the SDK closes the body, and WriteTo of a
+// closed one is an error (smithy-go 1.28). If net/http asks for more of the body
+// only then, it cuts the connection, and the answer is lost.
+type wholeRequests struct{ client aws.HTTPClient }
+
+// Do implements aws.HTTPClient.
+func (c wholeRequests) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.client.Do(r)
 }
 
 // start begins to send. Once the context ends no batch is begun or tried again;
@@ -288,11 +303,10 @@ func (s *sender) try(ctx context.Context, batch []*event) (rest []*event, lost b
 
 // classify tells refusals, which stored nothing, from lost answers.
 func classify(batch []*event, err error) ([]*event, bool, error) {
-	fmt.Printf("DEBUG %+v\n", err)
 	var answered *awshttp.ResponseError
 	var dial *net.OpError
 	switch {
-	case errors.As(err, &answered) && answered.HTTPStatusCode() > 0:
+	case errors.As(err, &answered) && answered.HTTPStatusCode() >= http.StatusBadRequest:
 		status := answered.HTTPStatusCode()
 		var slow *types.ProvisionedThroughputExceededException
 		if status < http.StatusInternalServerError && status != http.StatusTooManyRequests && !errors.As(err, &slow) {

@@ -122,6 +122,8 @@ type Event struct {
 	Arrival      int64 // milliseconds since 1970-01-01 UTC; approximate and not monotone
 	Data         []byte
 	Last         bool // the last event of its record; false only inside a KPL aggregate
+	Aggregated   bool // it came in a KPL aggregate
+	Stray        bool // its partition key hashes outside the shard's range of hash keys
 }
 
 // Sum is the checksum of a set of events: the sum, modulo 2^64 each, of the
