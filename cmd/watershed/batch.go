@@ -24,17 +24,14 @@ func newBatchCommand() *cobra.Command {
 		Long: `batch makes one batch run and waits for it: it seals every shard, computes all
 views from the master dataset up to that cut, makes sure that the master dataset
 and the ledger agree on every event up to it, and publishes the result as a
-version. Answers stay the same, bit for bit; they only come from other files.
-
-If nothing has come since the current version, there is nothing to do; --full
-computes all the same.`,
+version. Answers stay the same, bit for bit; they only come from other files.`,
 		Example: `  watershed batch
-  watershed batch --full --format json`,
+  watershed batch --format json`,
 		Args: exactly(),
 	}
 	connect := addEndpointFlag(cmd)
 	format := addFormatFlag(cmd, "table", "json")
-	full := cmd.Flags().Bool("full", false, "compute all views from all events, even if nothing has come since the current version")
+	full := cmd.Flags().Bool("full", false, "compute all views from all events; in this release every run does")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := connect()
 		if err != nil {
@@ -67,7 +64,7 @@ func writeReport(w io.Writer, r *batch.Report) error {
 	at := r.Watershed.UTC().Format("2006-01-02T15:04:05.000Z")
 	switch {
 	case r.Unchanged:
-		fmt.Fprintf(&text, "nothing has come since version %s; --full computes it again\n", r.Version)
+		fmt.Fprintf(&text, "nothing has come since version %s\n", r.Version)
 	case r.Superseded:
 		fmt.Fprintln(&text, "another run published a version first; this one's was not needed")
 	default:

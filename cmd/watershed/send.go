@@ -178,7 +178,7 @@ func (s *sending) report(out io.Writer, took time.Duration, failure error) {
 		fmt.Fprintf(out, "passed over %s\n", plural(int64(s.blank), "blank line"))
 	}
 	if n := s.sender.retried.Load(); n > 0 {
-		fmt.Fprintf(out, "sent %s again that the pipeline had refused for the moment\n", events(n))
+		fmt.Fprintf(out, "sent %s again that the pipeline had not taken at first\n", events(n))
 	}
 	if n := s.sender.resent.Load(); n > 0 {
 		fmt.Fprintf(out, "sent %s again because an answer was lost: each of them may be stored twice\n", events(n))

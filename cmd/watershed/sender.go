@@ -46,7 +46,7 @@ type sender struct {
 	patience time.Duration
 
 	acknowledged atomic.Int64
-	retried      atomic.Int64 // events that were sent again after a refusal
+	retried      atomic.Int64 // events that were not taken at first
 	resent       atomic.Int64 // events that were sent again after a lost answer
 
 	events  chan *event
@@ -217,7 +217,7 @@ func (s *sender) gather() {
 
 // put sends a batch until every event of it is acknowledged.
 func (s *sender) put(ctx context.Context, batch []*event) {
-	pause, until := firstPause, time.Now().Add(s.patience)
+	pause, until, refused := firstPause, time.Now().Add(s.patience), false
 	for {
 		rest, lost, err := s.try(ctx, batch)
 		if len(rest) < len(batch) {
@@ -246,7 +246,8 @@ func (s *sender) put(ctx context.Context, batch []*event) {
 		pause = min(2*pause, longestPause)
 		if lost {
 			s.resent.Add(int64(len(rest)))
-		} else {
+		} else if !refused {
+			refused = true
 			s.retried.Add(int64(len(rest)))
 		}
 		batch = rest

@@ -36,6 +36,7 @@ const (
 	slack    = 3 // covers the skew of arrivals
 	skew     = 2
 	maxIdle  = 4000
+	noID     = 0xff // an event without an id is no duplicate of any
 )
 
 // event is one event of a history as the oracle knows it.
@@ -62,21 +63,15 @@ type world struct {
 	open     []string
 	appended bool // the environment has finished
 	quiet    bool // no new trouble: let everything end
+	skips    bool // sources lose batches now and then
 	out      Outcome
 	attempts int
 }
 
 // Play plays one history. It gives an error if a law is broken.
 func Play(c Config) (Outcome, error) {
-	w := &world{
-		scheduler: scheduler{random: rand.New(rand.NewPCG(c.Seed, 1)), faults: c.Faults, trace: c.Trace},
-		log:       memory.NewLog(1), ledger: memory.NewLedger(), items: memory.NewRealTime(), views: memory.NewViews(),
-		open: []string{memory.ShardID(0)}, now: 10,
-	}
-	if w.trace == nil {
-		w.trace = func(string, ...any) {}
-	}
-	w.items.PageSize = 2
+	w := newWorld(c)
+	w.skips = w.chance(20)
 	defer w.end()
 	w.spawn("producer", false, func(ctx context.Context) error { return w.produce(ctx, c.Events) })
 	w.spawn("source "+short(w.open[0]), false, func(ctx context.Context) error { return w.source(ctx, w.open[0]) })
@@ -92,9 +87,38 @@ func Play(c Config) (Outcome, error) {
 		w.spawn("last read", false, func(ctx context.Context) error { return w.read(ctx, true) })
 		w.run(maxIdle)
 		w.atRest()
-		w.spawn("last run", false, func(ctx context.Context) error { return w.batchRun(ctx, fmt.Sprintf("last%d", i)) })
+		w.spawn("last run", false, func(ctx context.Context) error { return w.lastRun(ctx, fmt.Sprintf("last%d", i)) })
 	}
 	return w.out, w.failed
+}
+
+func newWorld(c Config) *world {
+	w := &world{
+		scheduler: scheduler{random: rand.New(rand.NewPCG(c.Seed, 1)), faults: c.Faults, trace: c.Trace},
+		log:       memory.NewLog(1), ledger: memory.NewLedger(), items: memory.NewRealTime(), views: memory.NewViews(),
+		open: []string{memory.ShardID(0)}, now: 10,
+	}
+	if w.trace == nil {
+		w.trace = func(string, ...any) {}
+	}
+	w.items.PageSize = 2
+	return w
+}
+
+// lastRun is a run when all is at rest: it succeeds, and its version answers for
+// everything.
+func (w *world) lastRun(ctx context.Context, run string) error {
+	if err := w.batchRun(ctx, run); err != nil {
+		return fmt.Errorf("%w: a run at rest fails: %w", errBroken, err)
+	}
+	pointer, _ := w.ledger.Pointer(ctx)
+	m, _ := w.views.Manifest(ctx, pointer.Version)
+	for _, e := range w.events {
+		if e.at.After(m.Cut[e.shard].Through) {
+			return fmt.Errorf("%w: a run at rest leaves out event %d", errBroken, e.index)
+		}
+	}
+	return nil
 }
 
 // atRest checks that every shard is committed to its end.
@@ -140,14 +164,24 @@ func (w *world) produce(ctx context.Context, left int) error {
 func (w *world) appendRecord() {
 	id := byte(w.random.IntN(4))
 	shard := w.open[int(id)%len(w.open)] // an id's events stay in its lineage
+	if w.chance(30) {
+		id = noID
+	}
 	w.now += pick[int64](w, 0, 1, 1, 2, 6)
 	arrival := w.now - int64(w.random.IntN(skew+1))
 	n := pick(w, 1, 1, 2)
 	var data [][]byte
 	for i := range n {
-		e := event{index: len(w.events) + i, shard: shard, arrival: arrival, id: id ^ byte(i<<1)&byte(2*w.random.IntN(2)), key: "ab"[w.random.IntN(2)]}
-		data = append(data, []byte{byte(e.index), e.id, e.key})
+		if id != noID && i > 0 && w.chance(50) {
+			id ^= 2
+		}
+		data = append(data, []byte{byte(len(w.events) + i), id, "ab"[w.random.IntN(2)]})
 	}
+	w.append(shard, arrival, data...)
+}
+
+// append appends one record that holds the events.
+func (w *world) append(shard string, arrival int64, data ...[]byte) {
 	seq := w.log.Append(shard, "k", arrival, data...)
 	for i, d := range data {
 		w.events = append(w.events, event{index: int(d[0]), shard: shard, at: protocol.Position{Seq: seq, Sub: int64(i)}, arrival: arrival, id: d[1], key: d[2]})
@@ -173,7 +207,11 @@ func (w *world) source(ctx context.Context, shard string) error {
 	for n := 0; ; n++ {
 		page, _ := w.log.Read(ctx, shard, checkpoint, 1<<20)
 		if len(page.Events) == 0 {
-			if page.Ended || w.quiet && w.appended {
+			row, _, _ := w.ledger.Row(ctx, shard)
+			switch behind := checkpoint.After(row.Through); {
+			case behind && w.quiet && w.skips: // it lost the shard's last batch: it begins anew, as after a restart
+				checkpoint = protocol.Position{}
+			case !behind && (page.Ended || w.quiet && w.appended):
 				return nil
 			}
 			if err := w.idle(ctx, 1); err != nil {
@@ -186,6 +224,10 @@ func (w *world) source(ctx context.Context, shard string) error {
 			if e.Last {
 				bounds = append(bounds, i+1)
 			}
+		}
+		if w.skips && !w.quiet && w.chance(10) { // a source that loses a batch
+			checkpoint = page.Events[pick(w, bounds...)-1].Position
+			continue
 		}
 		b := protocol.Batch{Shard: shard, Events: page.Events[:pick(w, bounds...)]}
 		a := w.spawn(fmt.Sprintf("speed %s.%d", short(shard), n), true, func(ctx context.Context) error {
@@ -201,6 +243,9 @@ func (w *world) source(ctx context.Context, shard string) error {
 		}
 		if a.done && a.err == nil {
 			checkpoint = b.Events[len(b.Events)-1].Position
+		}
+		if errors.Is(a.err, protocol.ErrGap) {
+			checkpoint = protocol.Position{} // the handler noticed: from the beginning
 		}
 		if err := w.idle(ctx, 1); err != nil {
 			return err
@@ -293,16 +338,22 @@ func (w *world) batchRun(ctx context.Context, run string) error {
 	w.attempts++
 	version := protocol.VersionName(plan.Pointer, strconv.Itoa(w.attempts))
 	for _, key := range []byte("ab") {
-		if err := w.step(ctx, "write view "+version, func() { w.views.Write(version, string(key), cells[key]) }); err != nil {
-			return err
+		// A file is first empty, then full.
+		for _, content := range [][]byte{nil, cells[key]} {
+			if err := w.step(ctx, "write view "+version, func() { w.views.Write(version, string(key), content) }); err != nil {
+				return err
+			}
 		}
 	}
 	if err := p.Views.PutManifest(ctx, protocol.Manifest{Version: version, Seq: plan.Pointer.Seq + 1, Run: run, T: plan.T, Cut: plan.Cut}); err != nil {
 		return err
 	}
 	published, err := p.Publish(ctx, plan, version)
-	if err != nil || !published {
+	if err != nil {
 		return err
+	}
+	if !published {
+		return p.Views.Delete(ctx, version)
 	}
 	w.out.Published++
 	_, err = p.Discard(ctx)
@@ -491,7 +542,7 @@ func oracle(events []event, want func(event) bool) map[byte][]byte {
 	for _, e := range all {
 		last, ok := seen[e.id]
 		seen[e.id] = e.arrival
-		if (!ok || e.arrival-last > within) && want(e) {
+		if (e.id == noID || !ok || e.arrival-last > within) && want(e) {
 			out[e.key] = merge(out[e.key], one(e.index))
 		}
 	}
@@ -503,15 +554,24 @@ func everything(event) bool { return true }
 // folder is the row logic of a history.
 type folder struct{}
 
-func (folder) Dedup() bool { return true }
-func (folder) Keep() int64 { return within + slack }
+// keep is how long a segment outlives the arrivals in it.
+func keep() int64 { return within + slack }
 
 func (folder) Merge(_ string, a, b []byte) ([]byte, error) { return merge(a, b), nil }
 
 // Fold implements protocol.Folder. A segment is a list of (id, arrival).
-func (folder) Fold(_ context.Context, _ string, events []protocol.Event, seen []protocol.Segment) ([]protocol.Delta, protocol.Segment, error) {
+func (folder) Fold(ctx context.Context, _ string, events []protocol.Event, seen protocol.Seen) (protocol.Folded, error) {
+	set, err := seen.Load(ctx)
+	if err != nil {
+		return protocol.Folded{}, err
+	}
+	var out protocol.Folded
+	expired := protocol.Expired(set, seen.MaxArrival, keep())
+	for _, s := range set[:expired] {
+		out.Expired = append(out.Expired, s.SegmentID)
+	}
 	last := map[byte]int64{}
-	for _, s := range seen {
+	for _, s := range set[expired:] {
 		for i := 0; i < len(s.Data); i += 2 {
 			last[s.Data[i]] = int64(s.Data[i+1])
 		}
@@ -524,15 +584,15 @@ func (folder) Fold(_ context.Context, _ string, events []protocol.Event, seen []
 		last[id] = e.Arrival
 		segment.Data = append(segment.Data, id, byte(e.Arrival))
 		segment.MaxArrival = max(segment.MaxArrival, e.Arrival)
-		if !ok || e.Arrival-at > within {
+		if id == noID || !ok || e.Arrival-at > within {
 			cells[key] = merge(cells[key], one(int(e.Data[0])))
 		}
 	}
-	var deltas []protocol.Delta
+	out.Segments = []protocol.Segment{segment}
 	for _, key := range []byte("ab") {
 		if cells[key] != nil {
-			deltas = append(deltas, protocol.Delta{Key: protocol.Key{View: viewName, Dims: string(key)}, State: cells[key]})
+			out.Deltas = append(out.Deltas, protocol.Delta{Key: protocol.Key{View: viewName, Dims: string(key)}, State: cells[key]})
 		}
 	}
-	return deltas, segment, nil
+	return out, nil
 }

@@ -145,8 +145,8 @@ func (r realTime) Segments(ctx context.Context, shard string) (out []protocol.Se
 	return out, first(died, err)
 }
 
-func (r realTime) DeleteSegment(ctx context.Context, shard string, through protocol.Position) (err error) {
-	died := r.s.step(ctx, fmt.Sprintf("delete segment %s/%s", short(shard), through), func() { err = r.RealTime.DeleteSegment(ctx, shard, through) })
+func (r realTime) DeleteSegment(ctx context.Context, id protocol.SegmentID) (err error) {
+	died := r.s.step(ctx, fmt.Sprintf("delete segment %s/%s", short(id.Shard), id.Through), func() { err = r.RealTime.DeleteSegment(ctx, id) })
 	return first(died, err)
 }
 

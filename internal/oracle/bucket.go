@@ -37,10 +37,17 @@ func bucket(g definition.Grain, zone *time.Location, t time.Time) time.Time {
 func within(t time.Time, minutes int) time.Time {
 	past := time.Duration(t.Minute()%minutes)*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 	start := t.Add(-past)
-	if changed, _ := t.ZoneBounds(); !changed.IsZero() && changed.After(start) {
-		return changed
+	_, offset := t.Zone()
+	for at := t; ; {
+		since, _ := at.ZoneBounds()
+		if since.IsZero() || !since.After(start) {
+			return start
+		}
+		at = since.Add(-1)
+		if _, before := at.Zone(); before != offset { // else only the zone's name was changed
+			return since
+		}
 	}
-	return start
 }
 
 // dawn gives the first moment of a calendar day, which is not midnight where

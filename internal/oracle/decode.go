@@ -27,7 +27,7 @@ func decode(data []byte) (object map[string]any, reason string) {
 	}
 	broken := len(data) + 1 // where the JSON breaks: behind the end if it does not
 	var syntax *json.SyntaxError
-	if err := json.Unmarshal(data, new(json.RawMessage)); errors.As(err, &syntax) {
+	if !json.Valid(data) && errors.As(json.Unmarshal(data, new(json.RawMessage)), &syntax) {
 		broken = int(syntax.Offset)
 	}
 	broken = min(broken, halfSurrogate(data[:min(broken, len(data))]))

@@ -188,5 +188,13 @@ func epoch(text string) (time.Time, error) {
 	return time.Time{}, errValue
 }
 
-// power gives 10^n.
-func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+// power gives 10^n, n up to 38. It must not be changed.
+func power(n int) *big.Int { return powers[n] }
+
+var powers = func() (p [39]*big.Int) {
+	p[0] = big.NewInt(1)
+	for n := 1; n < len(p); n++ {
+		p[n] = new(big.Int).Mul(p[n-1], big.NewInt(10))
+	}
+	return p
+}()
