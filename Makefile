@@ -40,6 +40,13 @@ test: lint $(VENV)/ready ## lint, then all tests, also those with foreign client
 race: ## the concurrent packages under the race detector
 	$(GO) test -race -shuffle=on -timeout 30m $(RACE_PACKAGES)
 
+N    ?= 10000
+SEED ?= 0
+
+.PHONY: laws
+laws: ## play N histories of the protocol from SEED on, on all cores (N=10000 SEED=0)
+	$(GO) run ./internal/laws/play -n $(N) -seed $(SEED)
+
 .PHONY: bench
 bench: ## the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...

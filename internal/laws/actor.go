@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"slices"
 )
 
@@ -43,7 +42,7 @@ type actorKey struct{}
 
 // scheduler runs actors one step at a time.
 type scheduler struct {
-	random *rand.Rand
+	random *choices
 	actors []*actor
 	faults int // how many are left to inject
 	trace  func(format string, args ...any)
@@ -102,15 +101,20 @@ func (s *scheduler) idle(ctx context.Context, turns int) error {
 	return nil
 }
 
+// chance decides whether something happens; 0, the dullest decision, is no.
+func (s *scheduler) chance(percent int) bool { return s.random.IntN(100) >= 100-percent }
+
 // run schedules until no actor is left, something failed, or the limit is reached.
 func (s *scheduler) run(limit int) {
 	var current *actor
 	for ; limit > 0 && len(s.actors) > 0 && s.failed == nil; limit-- {
-		if current == nil || current.done || s.random.IntN(100) < 35 {
+		if s.random.over() {
+			current = s.actors[limit%len(s.actors)]
+		} else if current == nil || current.done || s.chance(35) {
 			current = s.actors[s.random.IntN(len(s.actors))]
 		}
 		current.fault = none
-		if s.faults > 0 && current.faulty && s.random.IntN(100) < 6 {
+		if s.faults > 0 && current.faulty && s.chance(6) {
 			s.faults--
 			current.fault = fault(1 + s.random.IntN(3))
 		}

@@ -203,3 +203,19 @@ func TestDirectedZombieAfterEviction(t *testing.T) {
 	s.rest(zombie)
 	s.query()
 }
+
+// Parent and child move on while a reader goes from row to row.
+func TestDirectedReaderBetweenParentAndChild(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.put(0, 10, 2, 'a')
+	s.apply(0)
+	s.put(0, 11, 1, 'a')
+	s.reshard()
+	s.put(1, 12, 1, 'a')
+	reader := s.spawn("query", false, func(ctx context.Context) error { return s.read(ctx, true) })
+	s.until(reader, "read row")
+	s.apply(0)
+	s.apply(1)
+	s.rest(reader)
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ type Config struct {
 	Seed   uint64
 	Events int // records, about
 	Faults int
+	Script Script                           // decisions to repeat, in place of the seed's
 	Trace  func(format string, args ...any) // nil: silent
 }
 
@@ -28,6 +28,20 @@ type Outcome struct {
 	Answers   int // answers that were compared with the oracle
 	Refused   int // readings that gave up with an error
 	Published int
+	Script    Script // the decisions that made the history
+}
+
+// Seeded gives the history of a seed: few events and no faults at first, more
+// with growing seeds, and around again.
+func Seeded(seed uint64) Config {
+	return Config{Seed: seed, Events: 2 + int(seed%6), Faults: int(seed / 6 % 4)}
+}
+
+// Add adds up the counts.
+func (o *Outcome) Add(p Outcome) {
+	o.Answers += p.Answers
+	o.Refused += p.Refused
+	o.Published += p.Published
 }
 
 const (
@@ -89,12 +103,13 @@ func Play(c Config) (Outcome, error) {
 		w.atRest()
 		w.spawn("last run", false, func(ctx context.Context) error { return w.lastRun(ctx, fmt.Sprintf("last%d", i)) })
 	}
+	w.out.Script = w.random.made
 	return w.out, w.failed
 }
 
 func newWorld(c Config) *world {
 	w := &world{
-		scheduler: scheduler{random: rand.New(rand.NewPCG(c.Seed, 1)), faults: c.Faults, trace: c.Trace},
+		scheduler: scheduler{random: newChoices(c.Seed, c.Script), faults: c.Faults, trace: c.Trace},
 		log:       memory.NewLog(1), ledger: memory.NewLedger(), items: memory.NewRealTime(), views: memory.NewViews(),
 		open: []string{memory.ShardID(0)}, now: 10,
 	}
@@ -133,8 +148,6 @@ func (w *world) atRest() {
 		}
 	}
 }
-
-func (w *world) chance(percent int) bool { return w.random.IntN(100) < percent }
 
 func pick[T any](w *world, from ...T) T { return from[w.random.IntN(len(from))] }
 
@@ -560,7 +573,7 @@ func keep() int64 { return within + slack }
 func (folder) Merge(_ string, a, b []byte) ([]byte, error) { return merge(a, b), nil }
 
 // Fold implements protocol.Folder. A segment is a list of (id, arrival).
-func (folder) Fold(ctx context.Context, _ string, events []protocol.Event, seen protocol.Seen) (protocol.Folded, error) {
+func (folder) Fold(ctx context.Context, shard string, events []protocol.Event, seen protocol.Seen) (protocol.Folded, error) {
 	set, err := seen.Load(ctx)
 	if err != nil {
 		return protocol.Folded{}, err
@@ -577,7 +590,7 @@ func (folder) Fold(ctx context.Context, _ string, events []protocol.Event, seen 
 		}
 	}
 	cells := map[byte][]byte{}
-	var segment protocol.Segment
+	segment := protocol.Segment{SegmentID: protocol.SegmentID{Shard: shard, Through: events[len(events)-1].Position}}
 	for _, e := range events {
 		id, key := e.Data[1], e.Data[2]
 		at, ok := last[id]

@@ -1,7 +1,7 @@
 package laws
 
 import (
-	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -9,23 +9,44 @@ func TestEveryAnswerIsTheOracleOverWhatIsCommitted(t *testing.T) {
 	t.Parallel()
 	var sum Outcome
 	for seed := range uint64(3000) {
-		c := Config{Seed: seed, Events: 2 + int(seed)%6, Faults: int(seed) / 6 % 4}
+		c := Seeded(seed)
 		o, err := Play(c)
 		if err != nil {
-			var trace []string
-			c.Trace = func(format string, args ...any) { trace = append(trace, fmt.Sprintf(format, args...)) }
-			_, again := Play(c)
-			for _, line := range trace {
-				t.Log(line)
-			}
-			t.Fatalf("seed %d: %v (again: %v)", seed, err, again)
+			t.Fatalf("seed %d: %v, made small:\n%s", seed, err, Explain(c, o.Script))
 		}
-		sum.Answers += o.Answers
-		sum.Refused += o.Refused
-		sum.Published += o.Published
+		sum.Add(o)
 	}
-	t.Logf("%+v", sum)
+	t.Logf("%d answers, %d refused, %d versions", sum.Answers, sum.Refused, sum.Published)
 	if sum.Answers < 3000 || sum.Published < 1000 {
 		t.Fatalf("the histories check too little: %+v", sum)
+	}
+}
+
+// A history is what its decisions make of it.
+func TestAScriptPlaysAHistoryAgain(t *testing.T) {
+	t.Parallel()
+	tell := func(c Config) (string, Script) {
+		var b strings.Builder
+		c.Trace = func(format string, args ...any) {
+			b.WriteString(format)
+			_, _ = b.WriteString(strings.Repeat(".", len(args)))
+		}
+		o, err := Play(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.String(), o.Script
+	}
+	for seed := range uint64(20) {
+		c := Seeded(seed)
+		first, script := tell(c)
+		script, err := ParseScript(script.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Seed, c.Script = 99, script
+		if again, _ := tell(c); again != first {
+			t.Fatalf("seed %d played again from its script is another history", seed)
+		}
 	}
 }

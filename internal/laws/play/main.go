@@ -1,0 +1,110 @@
+// Command play plays histories and holds every answer against the oracle: any
+// number of them, or one again that failed.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/watershed-data/watershed/internal/laws"
+)
+
+func main() {
+	n := flag.Uint64("n", 10_000, "histories to play")
+	seed := flag.Uint64("seed", 0, "seed of the first history; the others follow it")
+	events := flag.Int("events", 0, "with -script: records, about")
+	faults := flag.Int("faults", 0, "with -script: faults")
+	script := flag.String("script", "", "play this one history again and tell it step by step")
+	flag.Parse()
+	if *script != "" {
+		os.Exit(again(laws.Config{Events: *events, Faults: *faults}, *script))
+	}
+	os.Exit(many(*seed, *n))
+}
+
+// again tells one history.
+func again(c laws.Config, text string) int {
+	script, err := laws.ParseScript(text)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	c.Script = script
+	c.Trace = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+	if _, err := laws.Play(c); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("the laws hold")
+	return 0
+}
+
+// many plays histories on all cores, until one fails.
+func many(first, n uint64) int {
+	var next, done atomic.Uint64
+	var mu sync.Mutex
+	var sum laws.Outcome
+	failed := make(chan string, runtime.GOMAXPROCS(0))
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for !stop.Load() {
+				i := next.Add(1) - 1
+				if i >= n {
+					return
+				}
+				c := laws.Seeded(first + i)
+				o, err := laws.Play(c)
+				if err != nil {
+					stop.Store(true)
+					failed <- fmt.Sprintf("seed %d: %v, made small:\n%s", c.Seed, err, laws.Explain(c, o.Script))
+					return
+				}
+				mu.Lock()
+				sum.Add(o)
+				mu.Unlock()
+				done.Add(1)
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }()
+	showProgress(&done, n, ended)
+	select {
+	case story := <-failed:
+		fmt.Println(story)
+		return 1
+	default:
+	}
+	fmt.Printf("%d histories from seed %d: %d answers checked, none wrong; %d readings gave up with an error; %d versions published\n", n, first, sum.Answers, sum.Refused, sum.Published)
+	return 0
+}
+
+// showProgress draws a bar on a terminal until ended is closed.
+func showProgress(done *atomic.Uint64, n uint64, ended <-chan struct{}) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		<-ended
+		return
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	start := time.Now()
+	for {
+		select {
+		case <-ended:
+			fmt.Fprint(os.Stderr, "\r\033[K")
+			return
+		case <-tick.C:
+			d := done.Load()
+			fmt.Fprintf(os.Stderr, "\r\033[K%d of %d histories, %.0f a second", d, n, float64(d)/time.Since(start).Seconds())
+		}
+	}
+}
