@@ -71,11 +71,15 @@ func writeReport(w io.Writer, r *batch.Report) error {
 		fmt.Fprintf(&text, "published version %s, watershed %s\n", r.Version, at)
 		fmt.Fprintf(&text, "%s up to the cut; the master dataset and the ledger agree\n", events(r.Events))
 	}
-	if r.Doubled {
+	if b := r.Balance; b != nil && b.Doubled {
 		fmt.Fprintln(&text, "the master dataset held rows more than once; one for each position was counted")
 	}
-	if len(r.Repaired) > 0 {
-		fmt.Fprintf(&text, "the master dataset lacked rows of %s; they were written again from the log\n", strings.Join(r.Repaired, ", "))
+	if b := r.Balance; b != nil {
+		for _, s := range b.Shards {
+			if s.Repaired > 0 {
+				fmt.Fprintf(&text, "the master dataset lacked %s of %s; they were written again from the log\n", events(s.Repaired), s.Shard)
+			}
+		}
 	}
 	if r.Discarded > 0 {
 		fmt.Fprintf(&text, "%s that the version covers discarded\n", plural(r.Discarded, "real-time item"))

@@ -30,23 +30,25 @@ const batchMemory = 2 << 30
 
 // layerOptions is what `run` takes from its flags.
 type layerOptions struct {
-	data     string
-	shards   int
-	throttle bool
-	logger   *slog.Logger
+	data      string
+	shards    int
+	throttle  bool
+	retention time.Duration // how long the log keeps an event at least
+	logger    *slog.Logger
 }
 
 // layers is a pipeline running on one data directory: the batch, speed and
 // serving layers, wired to the local ports.
 type layers struct {
-	def     *definition.Definition
-	store   *local.Store
-	source  *local.Source
-	archive *archive.Archiver
-	batch   *batch.Layer
-	service *serving.Service
-	handler http.Handler
-	logger  *slog.Logger
+	def       *definition.Definition
+	store     *local.Store
+	source    *local.Source
+	archive   *archive.Archiver
+	batch     *batch.Layer
+	retention *local.Retention
+	service   *serving.Service
+	handler   http.Handler
+	logger    *slog.Logger
 
 	observe func(time.Duration, error)
 }
@@ -62,6 +64,9 @@ func openLayers(def *definition.Definition, o layerOptions) (_ *layers, err erro
 		}
 	}()
 	if err := store.Adopt(def.Generation); err != nil {
+		return nil, err
+	}
+	if err := store.Sweep(context.Background(), def.Generation); err != nil {
 		return nil, err
 	}
 	logic, err := rowlogic.New(def)
@@ -80,7 +85,7 @@ func openLayers(def *definition.Definition, o layerOptions) (_ *layers, err erro
 	if err != nil {
 		return nil, err
 	}
-	ledger, items := store.Ledger(def.Generation), store.RealTime(def.Generation)
+	ledger, items, checkpoints := store.Ledger(def.Generation), store.RealTime(def.Generation), store.Checkpoints(def.Generation)
 	millis := func() int64 { return time.Now().UnixMilli() }
 
 	l := &layers{def: def, store: store, logger: o.logger}
@@ -95,18 +100,21 @@ func openLayers(def *definition.Definition, o layerOptions) (_ *layers, err erro
 		Limit:  10_000,
 		Logger: o.logger,
 	}
-	l.archive = &archive.Archiver{Definition: def, Logic: logic, Log: store.Log(), Master: master, Checkpoints: store.Checkpoints(def.Generation)}
+	l.archive = &archive.Archiver{Definition: def, Logic: logic, Log: store.Log(), Master: master, Checkpoints: checkpoints}
 	l.batch = &batch.Layer{
 		Protocol: &protocol.Run{Speed: speedLayer, Views: views, Now: millis, Kept: 2},
-		Ledger:   ledger, Master: master, Views: views, Archive: l.archive,
+		Log:      store.Log(), Ledger: ledger, Master: master, Views: views, Archive: l.archive,
 		Engine:     duckdb.New(def, duckdb.Paths{Master: master.Path, View: views.Path}, duckdb.Options{MemoryLimit: batchMemory, TempDir: temp}),
 		Generation: def.Generation, Logger: o.logger, Now: time.Now,
+		Entries: archive.Entries, Horizon: store.Log().Horizon, Journal: store.Journal(def.Generation),
 	}
+	l.retention = &local.Retention{Log: store.Log(), Ledger: ledger, Views: views, Checkpoints: checkpoints, Keep: o.retention, Now: time.Now}
 	reader := &protocol.Reader{
 		Log: store.Log(), Ledger: ledger, RealTime: items, Views: views,
-		Freeze: func() (protocol.Ledger, protocol.RealTime, func()) { return local.Freeze(ledger, items) },
+		Freeze: func() (protocol.Ledger, protocol.RealTime, func(), error) { return local.Freeze(ledger, items) },
 	}
 	l.service = serving.New(def, reader, millis, serving.Limits{})
+	l.service.Batch = l.batch.Standing
 	l.handler = l.routes(master, o)
 	return l, nil
 }
@@ -158,6 +166,7 @@ func (l *layers) serve(ctx context.Context, stop <-chan struct{}) {
 	background, cancel := context.WithCancel(ctx)
 	wg.Go(func() { l.keepArchiving(background) })
 	wg.Go(func() { l.keepPublishing(background) })
+	wg.Go(func() { l.keepTrimming(background) })
 	l.source.Run(ctx, stop)
 	cancel()
 	wg.Wait()
@@ -183,20 +192,39 @@ func (l *layers) keepPublishing(ctx context.Context) {
 	if every <= 0 {
 		return
 	}
-	for {
-		if pause(ctx, every); ctx.Err() != nil {
+	for failures := 0; ; {
+		if pause(ctx, max(every, backoff(failures))); ctx.Err() != nil {
 			return
 		}
 		start := time.Now()
-		report, err := l.batch.RunIfChanged(ctx)
+		report, err := l.batch.RunIfChanged(ctx) // it logs its own errors
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			l.logger.Error("a batch run failed; the next one starts on time", "error", err)
+			failures++
+		} else {
+			failures = 0
 		}
 		if err != nil || !report.Unchanged {
 			l.observe(time.Since(start), err)
+		}
+	}
+}
+
+// backoff is the least pause after so many runs that failed in a row.
+func backoff(failures int) time.Duration {
+	return min(time.Second<<min(failures, 10), time.Minute)
+}
+
+// keepTrimming lets go of the log's old records.
+func (l *layers) keepTrimming(ctx context.Context) {
+	for {
+		if pause(ctx, min(max(l.retention.Keep/10, time.Second), time.Minute)); ctx.Err() != nil {
+			return
+		}
+		if err := l.retention.Trim(ctx); err != nil && ctx.Err() == nil {
+			l.logger.Warn("trimming the log failed and will be tried again", "error", err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 // needs it.
 type pipeline struct {
 	Name    string           `json:"pipeline"`
+	ID      string           `json:"id"`      // the column that identifies an event; "": none
 	Columns []pipelineColumn `json:"columns"` // those that events carry
 }
 

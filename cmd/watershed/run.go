@@ -18,8 +18,10 @@ import (
 )
 
 const (
-	defaultListen   = "127.0.0.1:4580"
-	shutdownTimeout = 30 * time.Second // for requests under way when the command is told to stop
+	defaultListen    = "127.0.0.1:4580"
+	defaultRetention = 24 * time.Hour // Kinesis's
+	leastRetention   = time.Minute
+	shutdownTimeout  = 30 * time.Second // for requests under way when the command is told to stop
 )
 
 func newRunCommand() *cobra.Command {
@@ -49,6 +51,9 @@ id "` + kinesis.AccessKeyID + `" and the token as the secret access key.`,
 			if o.shards < 0 {
 				return usagef("--shards wants a positive number")
 			}
+			if o.retention < leastRetention {
+				return usagef("--retention must be at least %s", leastRetention)
+			}
 			def, err := definition.Load(args[0])
 			if err != nil {
 				return err
@@ -60,6 +65,7 @@ id "` + kinesis.AccessKeyID + `" and the token as the secret access key.`,
 	cmd.Flags().StringVar(&o.data, "data", "", "the data directory; created if it does not exist")
 	cmd.Flags().StringVar(&listen, "listen", defaultListen, "the address to listen on; port 0 picks a free one")
 	cmd.Flags().IntVar(&o.shards, "shards", 0, "shards of a new data directory (default 2)")
+	cmd.Flags().DurationVar(&o.retention, "retention", defaultRetention, "how long the log keeps an event; longer while it is not archived and in a version")
 	cmd.Flags().BoolVar(&o.throttle, "throttle", false, "hold every shard to Kinesis's rates")
 	return cmd
 }

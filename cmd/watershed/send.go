@@ -29,7 +29,8 @@ would. A file's name tells its format; .gz may follow it, and - is standard inpu
 An event counts as sent once the pipeline has acknowledged it, which means that
 it is durable. What is refused for now is tried again until --retry-for is over.
 If the answer to a request is lost, its events are sent again: they may then be
-stored twice, and send says how many. Events are sent in parallel, so their order
+stored twice, and send says how many. In a pipeline with an event id the second
+one of each is counted as a duplicate. Events are sent in parallel, so their order
 in the stream is not the file's.
 
 If send ends early, by an error or an interrupt, it says exactly which lines were
@@ -48,7 +49,7 @@ acknowledged.`,
 	connect := addEndpointFlag(cmd)
 	flags := cmd.Flags()
 	rate := flags.Float64("rate", 0, "send at most this `number` of events a second")
-	keyColumn := flags.String("partition-key", "", "the `column` whose value is the partition key (default: a random key)")
+	keyColumn := flags.String("partition-key", "", "the `column` whose value is the partition key (default: the pipeline's event id, else a random key)")
 	form := flags.String("input", "", "`format` of files whose names do not tell: ndjson, csv or tsv (default ndjson)")
 	skip := flags.Bool("skip-oversized", false, "leave out events over 1 MiB and say which, instead of stopping")
 	patience := flags.Duration("retry-for", time.Minute, "the `time` for which to try again what is refused for the moment, or gets no answer")
@@ -70,6 +71,9 @@ acknowledged.`,
 		}
 		if err := pipeline.knows(*keyColumn); err != nil {
 			return err
+		}
+		if *keyColumn == "" {
+			*keyColumn = pipeline.ID // a retry of an event then has its key, and is found to be a duplicate
 		}
 		s := &sending{
 			pipeline:  pipeline,

@@ -38,7 +38,7 @@ func newTableReader(in *input, from *bufio.Reader, p *pipeline, keyColumn string
 	}
 	keyField := -1
 	if keyColumn != "" {
-		if keyField = slices.Index(shape.header, strings.Join(p.path(keyColumn), ".")); keyField < 0 {
+		if keyField = slices.Index(shape.header, strings.Join(p.path(keyColumn), ".")); keyField < 0 && keyColumn != p.ID {
 			return nil, fmt.Errorf("%s has no field %s, which column %s is read from; choose another --partition-key", in.place(1), strings.Join(p.path(keyColumn), "."), keyColumn)
 		}
 	}

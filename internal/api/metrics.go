@@ -89,12 +89,16 @@ var (
 	outcomesDesc = prometheus.NewDesc("watershed_events_total", "Events by what became of them.", []string{"outcome"}, nil)
 	completeDesc = prometheus.NewDesc("watershed_complete", "1 if answers are complete.", nil, nil)
 	seqDesc      = prometheus.NewDesc("watershed_version_seq", "Number of the current version; 0: none is published yet.", nil, nil)
+	mismatchDesc = prometheus.NewDesc("watershed_ledger_mismatch", "Events by which the ledger and the master dataset differ, by the last comparison; 0 if they agree.", []string{"shard"}, nil)
+	failingDesc  = prometheus.NewDesc("watershed_batch_failing", "1 if the last batch run failed.", nil, nil)
+	failedDesc   = prometheus.NewDesc("watershed_batch_runs_failed_total", "Batch runs that failed.", nil, nil)
+	repairedDesc = prometheus.NewDesc("watershed_rows_repaired_total", "Rows that the master dataset lacked and that were written again from the log.", nil, nil)
 	ageDesc      = prometheus.NewDesc("watershed_version_age_seconds", "Time since the current version's watershed.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s *standing) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{upDesc, eventsDesc, lagDesc, behindDesc, pendingDesc, outcomesDesc, completeDesc, seqDesc, ageDesc} {
+	for _, d := range []*prometheus.Desc{upDesc, eventsDesc, lagDesc, behindDesc, pendingDesc, outcomesDesc, completeDesc, seqDesc, ageDesc, mismatchDesc, failingDesc, failedDesc, repairedDesc} {
 		out <- d
 	}
 }
@@ -123,11 +127,22 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 	counter(outcomesDesc, st.Outcomes.Accepted, "accepted")
 	counter(outcomesDesc, st.Outcomes.Rejected, "rejected")
 	counter(outcomesDesc, st.Outcomes.Dropped, "dropped")
+	counter(outcomesDesc, st.Outcomes.Duplicate, "duplicate")
 	if v := st.Version; v != nil {
 		gauge(seqDesc, float64(v.Seq))
 		gauge(ageDesc, float64(v.AgeSeconds))
 	} else {
 		gauge(seqDesc, 0)
+	}
+	if b := st.Batch; b != nil {
+		gauge(failingDesc, one(b.Failing != nil))
+		counter(failedDesc, b.Failed)
+		counter(repairedDesc, b.Repaired)
+		if b.Balance != nil {
+			for _, sh := range b.Balance.Shards {
+				gauge(mismatchDesc, float64(sh.Difference()), sh.Shard)
+			}
+		}
 	}
 }
 

@@ -20,8 +20,7 @@ const (
 	// DefaultEvery is how long an event waits for its file when nobody asks.
 	DefaultEvery = 10 * time.Second
 
-	parallel   = 2       // files being written at a time, for their memory
-	pageEvents = 4 << 10 // events asked of the log at a time; the log bounds their bytes
+	parallel = 2 // files being written at a time, for their memory
 )
 
 // Checkpoints keeps, per shard, the position up to which the master dataset
@@ -143,19 +142,14 @@ func (a *Archiver) Flush(ctx context.Context, through map[string]protocol.Positi
 	return group.Wait()
 }
 
-// Repair writes the rows of the events in (after, through] to the master dataset
-// once more. Rows that are there already have the same positions, so a batch run
-// keeps one of each, and doing it twice changes nothing.
-func (a *Archiver) Repair(ctx context.Context, shard string, after, through protocol.Position) error {
-	for through.After(after) {
-		last, _, err := a.file(ctx, shard, span{after: after, through: &through})
-		if err != nil {
+// Repair writes the rows of the events in the spans, which are in log order, to
+// the master dataset once more. Rows that are there already have the same
+// positions, so a batch run keeps one of each, and doing it twice changes nothing.
+func (a *Archiver) Repair(ctx context.Context, shard string, spans []protocol.Span) error {
+	for r := (&repairer{log: a.Log, shard: shard, spans: spans}); len(r.spans) > 0; {
+		if err := a.file(ctx, shard, r); err != nil {
 			return fmt.Errorf("repairing %s: %w", shard, err)
 		}
-		if last == after {
-			return fmt.Errorf("repairing %s: the log ends at %q, before %q", shard, after, through)
-		}
-		after = last
 	}
 	return nil
 }
@@ -177,22 +171,22 @@ func (a *Archiver) turn(ctx context.Context, id string, until *protocol.Position
 	if until != nil && !until.After(s.through) {
 		return true, nil
 	}
-	last, tip, err := a.file(ctx, id, span{after: s.through, until: until})
-	if err != nil {
+	r := &pager{log: a.Log, shard: id, last: s.through, until: until}
+	if err := a.file(ctx, id, r); err != nil {
 		return false, err
 	}
-	if last == s.through {
+	if r.last == s.through {
 		if until != nil {
-			return false, fmt.Errorf("the log ends at %q, before %q", last, *until)
+			return false, fmt.Errorf("the log ends at %q, before %q", r.last, *until)
 		}
 		return true, nil
 	}
-	if err := a.Checkpoints.Store(ctx, id, last); err != nil {
+	if err := a.Checkpoints.Store(ctx, id, r.last); err != nil {
 		s.loaded = false // it may be stored or not
 		return false, fmt.Errorf("storing the checkpoint: %w", err)
 	}
-	s.through = last
-	return until == nil && tip || until != nil && !until.After(last), nil
+	s.through = r.last
+	return until == nil && r.end || until != nil && !until.After(r.last), nil
 }
 
 // hold waits until nobody else reads the shard, and loads its checkpoint at the
@@ -225,54 +219,32 @@ func (a *Archiver) hold(ctx context.Context, id string) (*shard, error) {
 	return s, nil
 }
 
-// span is a range of a shard's log: the events after a position, at least up to
-// until, exactly up to through, or up to the tip.
-type span struct {
-	after          protocol.Position
-	until, through *protocol.Position
+// reader gives a shard's events in log order, a page of the log at a time; none
+// at its end.
+type reader interface {
+	next(ctx context.Context) ([]protocol.Event, error)
 }
 
-// trim cuts a page to the span; end is true when nothing behind it is wanted.
-func (s span) trim(events []protocol.Event) (_ []protocol.Event, end bool) {
-	if s.through != nil {
-		for i := range events {
-			if events[i].Position.After(*s.through) {
-				return events[:i], true
-			}
-		}
-	}
-	if len(events) == 0 {
-		return nil, false
-	}
-	last := events[len(events)-1].Position
-	for _, p := range []*protocol.Position{s.until, s.through} {
-		if p != nil && !p.After(last) {
-			return events, true
-		}
-	}
-	return events, false
-}
-
-// file writes one file with the first events of a span and gives the position
-// of the last one, which is span.after when there was none and no file was
-// written. tip is true when the log held nothing behind it.
-func (a *Archiver) file(ctx context.Context, id string, s span) (last protocol.Position, tip bool, err error) {
+// file writes one file with the next events of a reader; none if it is at its end.
+func (a *Archiver) file(ctx context.Context, id string, r reader) error {
 	limit := a.FileBytes
 	if limit == 0 {
 		limit = DefaultFileBytes
 	}
-	r := &pager{log: a.Log, shard: id, span: s, last: s.after}
-	first, err := r.next(ctx)
-	if err != nil || len(first) == 0 {
-		return s.after, r.end, err
+	events, err := r.next(ctx)
+	if err != nil || len(events) == 0 {
+		return err
 	}
 	_, err = a.Master.Put(ctx, id, func(w io.Writer) error {
 		f := NewWriter(w, a.Definition)
-		for events := first; len(events) > 0; {
+		for size := int64(0); len(events) > 0; {
 			if err := f.Write(a.Logic.Run(id, events)); err != nil {
 				return err
 			}
-			if r.end || r.bytes >= limit {
+			for i := range events {
+				size += int64(len(events[i].Data))
+			}
+			if size >= limit {
 				break
 			}
 			if events, err = r.next(ctx); err != nil {
@@ -282,42 +254,7 @@ func (a *Archiver) file(ctx context.Context, id string, s span) (last protocol.P
 		return f.Close()
 	})
 	if err != nil {
-		return s.after, false, fmt.Errorf("writing a file of the master dataset: %w", err)
+		return fmt.Errorf("writing a file of the master dataset: %w", err)
 	}
-	return r.last, r.end, nil
-}
-
-// pager reads a span of a shard's log page by page.
-type pager struct {
-	log   protocol.Log
-	shard string
-	span  span
-	last  protocol.Position // of the events given
-	bytes int64             // of the events given
-	end   bool              // the span or, for now, the log is at its end
-}
-
-// next gives the next events; none at the end.
-func (r *pager) next(ctx context.Context) ([]protocol.Event, error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		page, err := r.log.Read(ctx, r.shard, r.last, pageEvents)
-		if err != nil {
-			return nil, fmt.Errorf("reading the log after %q: %w", r.last, err)
-		}
-		events, end := r.span.trim(page.Events)
-		r.end = end || page.AtTip || page.Ended
-		for i := range events {
-			r.bytes += int64(len(events[i].Data))
-		}
-		if len(events) > 0 {
-			r.last = events[len(events)-1].Position
-			return events, nil
-		}
-		if r.end {
-			return nil, nil
-		}
-	}
+	return nil
 }

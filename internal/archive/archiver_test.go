@@ -244,37 +244,69 @@ func TestFailedFileMovesNoCheckpoint(t *testing.T) {
 	p.wantEach(t, shard, 3, 1)
 }
 
-// TestRepairWritesExactlyTheRange again, whatever the checkpoint says.
-func TestRepairWritesExactlyTheRange(t *testing.T) {
+// TestRepairWritesExactlyTheSpans again, whatever the checkpoint says.
+func TestRepairWritesExactlyTheSpans(t *testing.T) {
 	t.Parallel()
 	p := newPlant(1)
 	shard := memory.ShardID(0)
-	p.send(shard, 5)
-	after := p.send(shard, 1)
-	through := p.send(shard, 4500)
-	if err := p.Flush(t.Context(), map[string]protocol.Position{shard: p.send(shard, 5)}); err != nil {
+	var at []protocol.Position // from 1
+	for range 15_000 {
+		at = append(at, p.send(shard, 1))
+	}
+	at = append([]protocol.Position{{}}, at...)
+	if err := p.Flush(t.Context(), map[string]protocol.Position{shard: at[len(at)-1]}); err != nil {
 		t.Fatal(err)
 	}
-	before := p.checkpoints.through[shard]
-	if err := p.Repair(t.Context(), shard, after, through); err != nil {
+	before, files := p.checkpoints.through[shard], len(p.files(t))
+	var spans []protocol.Span
+	want := map[protocol.Position]bool{}
+	for _, s := range [][2]int{{0, 1}, {1, 2}, {4, 5}, {10, 4700}, {4701, 4702}, {14_000, 15_000}} {
+		spans = append(spans, protocol.Span{After: at[s[0]], Through: at[s[1]]})
+		for _, p := range at[s[0]+1 : s[1]+1] {
+			want[p] = true
+		}
+	}
+	if err := p.Repair(t.Context(), shard, spans); err != nil {
 		t.Fatal(err)
 	}
 	counts, _ := p.stored(t, shard)
-	doubled := 0
 	for at, n := range counts {
-		inside := at.After(after) && !at.After(through)
-		if inside {
-			doubled++
-		}
-		if inside != (n == 2) {
+		if want[at] != (n == 2) {
 			t.Errorf("event %s is stored %d times", at, n)
 		}
 	}
-	if doubled != 4500 {
-		t.Errorf("%d rows were written again, want 4500", doubled)
+	if len(counts) != 15_000 {
+		t.Errorf("%d positions are stored, want 15000", len(counts))
 	}
 	if p.checkpoints.through[shard] != before {
 		t.Error("a repair moved the checkpoint")
+	}
+	if n := len(p.files(t)) - files; n != 1 {
+		t.Errorf("small spans made %d files, want 1", n)
+	}
+}
+
+func (p *plant) files(t *testing.T) []protocol.File {
+	t.Helper()
+	files, err := p.master.Files(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// TestRepairInsideAnAggregate: one event of a KPL aggregate is missing.
+func TestRepairInsideAnAggregate(t *testing.T) {
+	t.Parallel()
+	p := newPlant(1)
+	shard := memory.ShardID(0)
+	seq := p.log.Append(shard, "k", 1, []byte("a"), []byte("b"), []byte("c"))
+	one := protocol.Span{After: protocol.Position{Seq: seq}, Through: protocol.Position{Seq: seq, Sub: 1}}
+	if err := p.Repair(t.Context(), shard, []protocol.Span{one}); err != nil {
+		t.Fatal(err)
+	}
+	if counts, _ := p.stored(t, shard); len(counts) != 1 || counts[one.Through] != 1 {
+		t.Errorf("the master dataset holds %v, want only %s", counts, one.Through)
 	}
 }
 
@@ -288,7 +320,7 @@ func TestBeyondTheLog(t *testing.T) {
 	beyond.Seq += "0"
 	for name, try := range map[string]func() error{
 		"Flush":  func() error { return p.Flush(t.Context(), map[string]protocol.Position{shard: beyond}) },
-		"Repair": func() error { return p.Repair(t.Context(), shard, protocol.Position{}, beyond) },
+		"Repair": func() error { return p.Repair(t.Context(), shard, []protocol.Span{{Through: beyond}}) },
 	} {
 		if err := try(); err == nil || !strings.Contains(err.Error(), "before") {
 			t.Errorf("%s beyond the end of the log gave %v", name, err)

@@ -120,7 +120,7 @@ func (f *Writer) check(b *rowlogic.Batch) error {
 		}
 	}
 	n := len(b.Events)
-	if len(b.Outcome) != n || len(b.Reason) != n || len(b.Detail) != n || len(b.Hash) != n {
+	if len(b.Outcome) != n || len(b.Reason) != n || len(b.Detail) != n || len(b.Hash) != n || b.ID != nil && len(b.ID) != n {
 		return errors.New("writing rows of " + b.Shard + ": the batch's columns differ in length")
 	}
 	return nil
@@ -168,6 +168,10 @@ func (f *Writer) getter(b *rowlogic.Batch, i int) func(row int) parquet.Value {
 		return func(row int) parquet.Value { return text(b.Events[row].PartitionKey) }
 	case ArrivalColumn:
 		return func(row int) parquet.Value { return parquet.Int64Value(b.Events[row].Arrival) }
+	case AggregateColumn:
+		return func(row int) parquet.Value { return parquet.BooleanValue(b.Events[row].Aggregated) }
+	case StrayColumn:
+		return func(row int) parquet.Value { return parquet.BooleanValue(b.Events[row].Stray) }
 	case definition.OutcomeColumn:
 		return func(row int) parquet.Value { return text(string(b.Outcome[row])) }
 	case definition.ReasonColumn:
@@ -178,6 +182,10 @@ func (f *Writer) getter(b *rowlogic.Batch, i int) func(row int) parquet.Value {
 		return func(row int) parquet.Value { return parquet.Int64Value(int64(b.Hash[row] >> 32)) }
 	case HashLowColumn:
 		return func(row int) parquet.Value { return parquet.Int64Value(int64(b.Hash[row] & 0xffffffff)) }
+	case IDHighColumn:
+		return identity(b, func(id rowlogic.Identity) uint64 { return id.Hi })
+	case IDLowColumn:
+		return identity(b, func(id rowlogic.Identity) uint64 { return id.Lo })
 	case RowLogicColumn:
 		version := parquet.Int32Value(definition.RowLogicVersion)
 		return func(int) parquet.Value { return version }
@@ -196,6 +204,16 @@ func textOrNull(s string) parquet.Value {
 		return parquet.NullValue()
 	}
 	return text(s)
+}
+
+// identity reads one half of the rows' identities.
+func identity(b *rowlogic.Batch, half func(rowlogic.Identity) uint64) func(row int) parquet.Value {
+	return func(row int) parquet.Value {
+		if b.ID == nil || b.ID[row].IsZero() {
+			return parquet.NullValue()
+		}
+		return parquet.Int64Value(int64(half(b.ID[row])))
+	}
 }
 
 func vector(v *column.Vector) func(row int) parquet.Value {

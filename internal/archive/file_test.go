@@ -58,7 +58,9 @@ func TestScanGivesEventsBack(t *testing.T) {
 	t.Parallel()
 	events := []protocol.Event{
 		event(1, ""), event(2, "plain"), event(3, "\xff\xfe\x00 no UTF-8"), event(4, strings.Repeat("x", 1<<20)),
-		{Position: protocol.Position{Seq: strings.Repeat("9", 56), Sub: 7}, Arrival: math.MinInt64},
+		{Position: protocol.Position{Seq: strings.Repeat("9", 56), Sub: 7}, Arrival: math.MinInt64, Aggregated: true, Stray: true},
+		{Position: protocol.Position{Seq: "90"}, Aggregated: true},
+		{Position: protocol.Position{Seq: "91"}, Stray: true},
 	}
 	for i := range 5000 { // more than a page and a chunk
 		events = append(events, event(1000+i, strings.Repeat(fmt.Sprint(i), i%50)))
@@ -77,7 +79,7 @@ func TestScanGivesEventsBack(t *testing.T) {
 			want.Shard = "a"
 		}
 		if row.Shard != want.Shard || !bytes.Equal(row.Data, want.Data) || row.Position != want.Position ||
-			row.PartitionKey != want.PartitionKey || row.Arrival != want.Arrival {
+			row.PartitionKey != want.PartitionKey || row.Arrival != want.Arrival || row.Aggregated != want.Aggregated || row.Stray != want.Stray {
 			t.Fatalf("row %d is %.100v, want %.100v", i, row, want)
 		}
 	}
@@ -127,6 +129,8 @@ func TestFileHasTheOneSchema(t *testing.T) {
 	b := rows("s", event(5, "x"), event(6, "y"))
 	b.Outcome[1], b.Reason[1], b.Detail[1] = rowlogic.Rejected, "not JSON", "at byte 1"
 	b.Hash[0] = 0xfedcba9876543210
+	b.ID = []rowlogic.Identity{{Hi: math.MaxUint64, Lo: 7}, {}}
+	b.Events[0].Aggregated, b.Events[1].Stray = true, true
 	b.Times = map[definition.Grain]*column.Vector{}
 	for i, g := range []definition.Grain{definition.Hour, definition.Month} {
 		b.Times[g] = column.NewVector(column.Type{Kind: column.Timestamp}, 2)
@@ -157,12 +161,16 @@ func TestFileHasTheOneSchema(t *testing.T) {
 	required binary ws_position (STRING);
 	required binary ws_partition_key (STRING);
 	required int64 ws_arrival (INT(64,true));
+	required boolean ws_aggregated;
+	required boolean ws_stray;
 	required binary ws_raw (STRING);
 	required binary ws_outcome (STRING);
 	optional binary ws_reason (STRING);
 	optional binary ws_detail (STRING);
 	required int64 ws_hash_hi (INT(64,true));
 	required int64 ws_hash_lo (INT(64,true));
+	optional int64 ws_id_hi (INT(64,true));
+	optional int64 ws_id_lo (INT(64,true));
 	required int32 ws_rowlogic (INT(32,true));
 	optional int64 ws_time_1h (INT(64,true));
 	optional int64 ws_time_1mo (INT(64,true));
@@ -180,8 +188,8 @@ func TestFileHasTheOneSchema(t *testing.T) {
 	r := parquet.NewReader(f)
 	defer func() { _ = r.Close() }()
 	for i, want := range [][]any{
-		{"s", "0015.0000000000", "key 5 é\x00", int64(5), "eA==", "accepted", nil, nil, int64(0xfedcba98), int64(0x76543210), int32(definition.RowLogicVersion), int64(100), int64(101), "text", int64(1), int64(2), int64(3), true, int32(5), 0.5},
-		{"s", "0016.0000000000", "key 6 é\x00", int64(6), "eQ==", "rejected", "not JSON", "at byte 1", int64(b.Hash[1] >> 32), int64(b.Hash[1] & math.MaxUint32), int32(definition.RowLogicVersion), nil, nil, nil, nil, nil, nil, nil, nil, nil},
+		{"s", "0015.0000000000", "key 5 é\x00", int64(5), true, false, "eA==", "accepted", nil, nil, int64(0xfedcba98), int64(0x76543210), int64(-1), int64(7), int32(definition.RowLogicVersion), int64(100), int64(101), "text", int64(1), int64(2), int64(3), true, int32(5), 0.5},
+		{"s", "0016.0000000000", "key 6 é\x00", int64(6), false, true, "eQ==", "rejected", "not JSON", "at byte 1", int64(b.Hash[1] >> 32), int64(b.Hash[1] & math.MaxUint32), nil, nil, int32(definition.RowLogicVersion), nil, nil, nil, nil, nil, nil, nil, nil, nil},
 	} {
 		rows := make([]parquet.Row, 1)
 		if n, err := r.ReadRows(rows); n != 1 || err != nil && err != io.EOF {

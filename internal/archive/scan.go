@@ -24,20 +24,13 @@ type Stored struct {
 //
 // An error of the callback ends the scan and is given as it is.
 func Scan(r io.ReaderAt, size int64, fn func(row *Stored) error) error {
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := open(r, size)
 	if err != nil {
-		return fmt.Errorf("opening a file of the master dataset: %w", err)
+		return err
 	}
-	if format, ok := f.Lookup(FormatKey); ok && format != Format {
-		return fmt.Errorf("opening a file of the master dataset: it has format %s, this program reads format %s", format, Format)
-	}
-	var columns [len(stored)]int
-	for i, name := range stored {
-		leaf, ok := f.Schema().Lookup(name)
-		if !ok {
-			return fmt.Errorf("reading the master dataset: the file has no column %s", name)
-		}
-		columns[i] = leaf.ColumnIndex
+	columns, err := leaves(f, stored[:]...)
+	if err != nil {
+		return err
 	}
 	for _, group := range f.RowGroups() {
 		if err := scanGroup(group, columns, fn); err != nil {
@@ -47,9 +40,34 @@ func Scan(r io.ReaderAt, size int64, fn func(row *Stored) error) error {
 	return nil
 }
 
-var stored = [...]string{ShardColumn, PositionColumn, KeyColumn, ArrivalColumn, RawColumn}
+var stored = [...]string{ShardColumn, PositionColumn, KeyColumn, ArrivalColumn, RawColumn, AggregateColumn, StrayColumn}
 
-func scanGroup(group parquet.RowGroup, columns [len(stored)]int, fn func(row *Stored) error) (err error) {
+// open opens a file that this program can read.
+func open(r io.ReaderAt, size int64) (*parquet.File, error) {
+	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, fmt.Errorf("opening a file of the master dataset: %w", err)
+	}
+	if format, ok := f.Lookup(FormatKey); ok && format != Format {
+		return nil, fmt.Errorf("opening a file of the master dataset: it has format %s, this program reads format %s", format, Format)
+	}
+	return f, nil
+}
+
+// leaves gives the places of columns in a file.
+func leaves(f *parquet.File, names ...string) ([]int, error) {
+	columns := make([]int, len(names))
+	for i, name := range names {
+		leaf, ok := f.Schema().Lookup(name)
+		if !ok {
+			return nil, fmt.Errorf("reading the master dataset: the file has no column %s", name)
+		}
+		columns[i] = leaf.ColumnIndex
+	}
+	return columns, nil
+}
+
+func scanGroup(group parquet.RowGroup, columns []int, fn func(row *Stored) error) (err error) {
 	var readers [len(stored)]*pages.Reader
 	for i, c := range columns {
 		if readers[i], err = pages.NewReader(group, c, 0); err != nil {
@@ -92,5 +110,6 @@ func (row *Stored) read(values [len(stored)]parquet.Value) (err error) {
 	if row.Data, err = base64.StdEncoding.AppendDecode(row.Data[:0], values[4].ByteArray()); err != nil {
 		return fmt.Errorf("reading the bytes of event %s of %s: %w", row.Position, row.Shard, err)
 	}
+	row.Aggregated, row.Stray = values[5].Boolean(), values[6].Boolean()
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Format is the version of the master dataset's files.
-const Format = "1"
+const Format = "2"
 
 // The keys of a file's metadata.
 const (
@@ -26,10 +26,14 @@ const (
 	PositionColumn  = "ws_position"      // string, protocol.Position.Key
 	KeyColumn       = "ws_partition_key" // string
 	ArrivalColumn   = "ws_arrival"       // milliseconds since 1970-01-01 UTC
+	AggregateColumn = "ws_aggregated"    // boolean: it came in a KPL aggregate
+	StrayColumn     = "ws_stray"         // boolean: its partition key belongs to another shard
 	RawColumn       = "ws_raw"           // the event's bytes in standard base64
 	DetailColumn    = "ws_detail"        // string: what was wrong with the event
 	HashHighColumn  = "ws_hash_hi"       // upper 32 bits of the row's hash
 	HashLowColumn   = "ws_hash_lo"       // lower 32 bits of the row's hash
+	IDHighColumn    = "ws_id_hi"         // upper 64 bits of the row's identity; null if it takes no part in finding duplicates
+	IDLowColumn     = "ws_id_lo"         // lower 64 bits of it
 	RowLogicColumn  = "ws_rowlogic"      // version of the row logic that made the row
 	timeColumnStart = "ws_time_"
 )
@@ -78,12 +82,16 @@ func Columns(def *definition.Definition) []Column {
 		{Name: PositionColumn, Physical: Text},
 		{Name: KeyColumn, Physical: Text},
 		{Name: ArrivalColumn, Physical: Int64},
+		{Name: AggregateColumn, Physical: Boolean},
+		{Name: StrayColumn, Physical: Boolean},
 		{Name: RawColumn, Physical: Text},
 		{Name: definition.OutcomeColumn, Physical: Text},
 		{Name: definition.ReasonColumn, Physical: Text, Optional: true},
 		{Name: DetailColumn, Physical: Text, Optional: true},
 		{Name: HashHighColumn, Physical: Int64},
 		{Name: HashLowColumn, Physical: Int64},
+		{Name: IDHighColumn, Physical: Int64, Optional: true},
+		{Name: IDLowColumn, Physical: Int64, Optional: true},
 		{Name: RowLogicColumn, Physical: Int32},
 	}
 	for _, g := range Grains(def) {

@@ -277,28 +277,34 @@ func RealTime(t *testing.T, open func(t *testing.T) protocol.RealTime) {
 		}
 	})
 
-	t.Run("segments come in log order and go one by one", func(t *testing.T) {
+	t.Run("segments come by position and part and go one by one", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)
-		for _, n := range []int64{100, 9, 20, 9} {
-			if err := r.PutSegment(ctx, protocol.Segment{Shard: "s", Through: at(n), MaxArrival: n, Data: []byte{byte(n)}}); err != nil {
+		segment := func(shard string, n int64, part int) protocol.Segment {
+			id := protocol.SegmentID{Shard: shard, Through: at(n), Part: part}
+			return protocol.Segment{SegmentID: id, MaxArrival: n, Data: fmt.Appendf(nil, "%s %d %d", shard, n, part)}
+		}
+		full := segment("s", 100, 2)
+		full.Data = bytes.Repeat([]byte{0xff}, protocol.SegmentBytes)
+		for _, s := range []protocol.Segment{
+			segment("s", 100, 10), full, segment("s", 9, 0), segment("s1", 9, 0), segment("s", 20, 0), segment("s", 20, 1), segment("s", 9, 0), segment("s", 100, 0),
+		} {
+			if err := r.PutSegment(ctx, s); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 2 {
-			if err := r.DeleteSegment(ctx, "s", at(20)); err != nil {
+			if err := r.DeleteSegment(ctx, segment("s", 20, 0).SegmentID); err != nil {
 				t.Fatal(err)
 			}
 		}
-		var got []int64
-		for _, s := range must[[]protocol.Segment](t)(r.Segments(ctx, "s")) {
-			if s.Shard != "s" || s.Through != at(s.MaxArrival) || !bytes.Equal(s.Data, []byte{byte(s.MaxArrival)}) {
-				t.Fatalf("segment %+v", s)
-			}
-			got = append(got, s.MaxArrival)
+		got := must[[]protocol.Segment](t)(r.Segments(ctx, "s"))
+		want := []protocol.Segment{segment("s", 9, 0), segment("s", 20, 1), segment("s", 100, 0), full, segment("s", 100, 10)}
+		same := func(a, b protocol.Segment) bool {
+			return a.SegmentID == b.SegmentID && a.MaxArrival == b.MaxArrival && bytes.Equal(a.Data, b.Data)
 		}
-		if !slices.Equal(got, []int64{9, 100}) {
-			t.Fatalf("segments %v", got)
+		if !slices.EqualFunc(got, want, same) {
+			t.Fatalf("segments %.500v", got)
 		}
 	})
 }

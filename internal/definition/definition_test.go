@@ -78,6 +78,26 @@ func TestDefinition(t *testing.T) {
 	}
 }
 
+// An id brings a dedup window, which layers read whether it is written or not.
+func TestEventID(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                                 "",
+		"  id: a\n":                        "  event id      a, duplicates within 15m\n",
+		"  id: b\n  dedupe_within: 12h\n":  "  event id      b, duplicates within 12h\n",
+		"  dedupe_within: 90s\n  id: at\n": "  event id      at, duplicates within 90s\n",
+	} {
+		d := mustParse(t, replaced(t, minimal, "  time: at\n", "  time: at\n"+text))
+		_, line, found := strings.Cut(d.Describe(), "  event time    at\n")
+		if !found || !strings.HasPrefix(line, want+"  time buckets") {
+			t.Errorf("%q is described as\n%s", text, d.Describe())
+		}
+		if (d.Events.ID == "") != (d.Events.DedupeWithin == 0) {
+			t.Errorf("%q gives the id %q and the window %s", text, d.Events.ID, d.Events.DedupeWithin)
+		}
+	}
+}
+
 // Timestamps that name no zone are of the pipeline's zone, wherever that stands
 // in the file, unless their column says another.
 func TestZoneOfTimestamps(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/watershed-data/watershed/internal/column"
 )
@@ -17,6 +18,9 @@ func (d *Definition) Describe() string {
 	fmt.Fprintf(out, "  events\t%s\n", d.Events.Format)
 	if d.Events.Time != "" {
 		fmt.Fprintf(out, "  event time\t%s\n", d.Events.Time)
+	}
+	if d.Events.ID != "" {
+		fmt.Fprintf(out, "  event id\t%s, duplicates within %s\n", d.Events.ID, shortDuration(d.Events.DedupeWithin))
 	}
 	fmt.Fprintf(out, "  time buckets\tin %s\n", d.Zone)
 	fmt.Fprintf(out, "  batch\t%s\n", d.Batch)
@@ -119,17 +123,17 @@ func (b Batch) String() string {
 	case b.Continuous:
 		return "continuous: a run starts when one has ended"
 	case b.Every > 0:
-		return "every " + shortDuration(b)
+		return "every " + shortDuration(b.Every)
 	}
 	return "only when asked"
 }
 
 // shortDuration writes a duration as the definition does.
-func shortDuration(b Batch) string {
+func shortDuration(d time.Duration) string {
 	for _, unit := range "dhm" {
-		if size := durationUnits[byte(unit)]; b.Every%size == 0 {
-			return fmt.Sprintf("%d%c", b.Every/size, unit)
+		if size := durationUnits[byte(unit)]; d%size == 0 {
+			return fmt.Sprintf("%d%c", d/size, unit)
 		}
 	}
-	return fmt.Sprintf("%ds", b.Every/durationUnits['s'])
+	return fmt.Sprintf("%ds", d/durationUnits['s'])
 }

@@ -3,6 +3,7 @@ package definition
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,10 +23,8 @@ func (c *checker) events(e entry) map[string]entry {
 	} else {
 		c.fail(e.key, "add format: json", "events has no format")
 	}
-	for _, name := range []string{"fields", "id", "dedupe_within"} {
-		if f, ok := fields[name]; ok {
-			c.refuse(f.key, name)
-		}
+	if f, ok := fields["fields"]; ok {
+		c.refuse(f.key, "fields")
 	}
 	if f, ok := fields["columns"]; ok {
 		c.columns(f)
@@ -192,6 +191,49 @@ func (c *checker) eventTime(fields map[string]entry) {
 		c.fail(e.value, "declare it in events.columns; a `set` may still compute it", "events.time names %s, which is not a column of the event", name)
 	case col.Optional:
 		c.fail(e.value, "remove optional: true from it; a `default` may fill it", "events.time names %s, which may be null", name)
+	}
+}
+
+// The bounds of dedupe_within. Ids are remembered for it and an hour more, which
+// must end before a stream forgets a closed shard: after a day at the earliest.
+const (
+	defaultWithin = 15 * time.Minute
+	maxWithin     = 12 * time.Hour
+)
+
+// eventID resolves events.id and events.dedupe_within, when all columns are known.
+func (c *checker) eventID(fields map[string]entry) {
+	within, timed := fields["dedupe_within"]
+	e, ok := fields["id"]
+	if !ok {
+		if timed {
+			c.fail(within.key, "add id: with the column that identifies an event, or remove it", "dedupe_within is about events with the same id, and events has no id")
+		}
+		return
+	}
+	if name, ok := c.text(e, "events.id", "id: with the name of the column that identifies an event"); ok {
+		col, ok := c.column(e.value, name)
+		switch {
+		case !ok:
+		case col.Derived:
+			c.fail(e.value, "declare it in events.columns: an id is what the event says, before clean", "events.id names %s, which is not a column of the event", name)
+		case col.Type.Kind == column.Float:
+			c.fail(e.value, "declare the column as string, int or decimal(p,s)", "events.id names %s, which is a float, and floats identify nothing", name)
+		}
+		c.def.Events.ID, c.def.Events.DedupeWithin = name, defaultWithin
+	}
+	if !timed {
+		return
+	}
+	if text, ok := c.text(within, "dedupe_within", "dedupe_within: 15m"); ok {
+		d, err := parseDuration(text)
+		switch {
+		case err != nil:
+			c.fail(within.value, "write a whole number and s, m or h, such as 15m, from 1s to 12h", "%q is not a duration", text)
+		case d > maxWithin:
+			c.fail(within.value, "write at most 12h", "dedupe_within: %s is longer than ids are remembered", text)
+		}
+		c.def.Events.DedupeWithin = d
 	}
 }
 

@@ -21,7 +21,7 @@ type (
 	canonical struct {
 		RowLogic int               `json:"rowLogic"`
 		Format   string            `json:"format"`
-		Zone     string            `json:"zone"`
+		Zone     string            `json:"zone"`    // with its rules
 		Columns  []canonicalColumn `json:"columns"` // in order: the first problem gives the reason
 		Time     string            `json:"time,omitempty"`
 		ID       string            `json:"id,omitempty"`
@@ -75,7 +75,7 @@ func canonicalForm(d *Definition) canonical {
 	form := canonical{
 		RowLogic: RowLogicVersion,
 		Format:   d.Events.Format,
-		Zone:     d.Zone.String(),
+		Zone:     zoneRules(d.Zone),
 		Time:     d.Events.Time,
 		ID:       d.Events.ID,
 		Within:   int64(d.Events.DedupeWithin),
@@ -83,7 +83,7 @@ func canonicalForm(d *Definition) canonical {
 	for _, col := range d.Columns {
 		c := canonicalColumn{Name: col.Name, Type: col.Type.String(), From: col.From, Optional: col.Optional}
 		if col.Zone != nil {
-			c.Zone = col.Zone.String()
+			c.Zone = zoneRules(col.Zone)
 		}
 		form.Columns = append(form.Columns, c)
 	}

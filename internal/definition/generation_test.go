@@ -58,11 +58,15 @@ func TestSameGeneration(t *testing.T) {
 		{"a default written in other digits", "b: 1.5", "b: 1.50"},
 		{"the order within a default", "{a: 1, b: 1.5}", "{b: 1.5, a: 1}"},
 		{"quotes", "require: a > 0", "require: 'a > 0'"},
+		{"dedupe_within without what it says by default", "  time: at\n", "  time: at\n  id: b\n  dedupe_within: 900s\n"},
 		{"the order of views", "views:\n", "views:\n  u: {by: [], every: none, measures: {n: count}}\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			text := replaced(t, minimal, c.old, c.new)
+			text, want := replaced(t, minimal, c.old, c.new), want
+			if strings.Contains(text, "dedupe_within") {
+				want = mustParse(t, replaced(t, minimal, c.old, "  time: at\n  id: b\n")).Generation
+			}
 			if c.name == "the order of views" { // one view first and last
 				last := minimal + "  u: {by: [], every: none, measures: {n: count}}\n"
 				if got, want := mustParse(t, text).Generation, mustParse(t, last).Generation; got != want {
@@ -107,6 +111,9 @@ func TestNewGeneration(t *testing.T) {
 		{"a measure's column", "sum(a)", "sum(b)"},
 		{"the order of measures", "{n: count, s: sum(a)}", "{s: sum(a), n: count}"},
 		{"one more view", "views:\n", "views:\n  u: {by: [], every: none, measures: {n: count}}\n"},
+		{"an event id", "  time: at\n", "  time: at\n  id: b\n"},
+		{"another event id", "  time: at\n", "  time: at\n  id: a\n"},
+		{"another dedup window", "  time: at\n", "  time: at\n  id: a\n  dedupe_within: 14m\n"},
 	} {
 		text := replaced(t, minimal, c.old, c.new)
 		if c.name == "a column's type" {

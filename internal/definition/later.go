@@ -10,8 +10,6 @@ var later = map[string]string{
 	"type bool":           "use int for 0 and 1, or string for a text",
 	"type date":           "use timestamp, or string for YYYY-MM-DD",
 	"type float":          "use decimal(p,s)",
-	"id":                  "remove it; every event counts once, a producer's retry counts again",
-	"dedupe_within":       "remove it; every event counts once, a producer's retry counts again",
 	"lookups":             "remove it; carry the attribute in the event and make it a column",
 	"where":               "remove it; `drop` in clean leaves rows out of every view",
 	"keep":                "remove it; the view's grain is kept for all time",

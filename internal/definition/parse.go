@@ -75,6 +75,7 @@ func (c *checker) definition(root *yaml.Node) {
 		c.clean(e)
 	}
 	c.eventTime(events)
+	c.eventID(events)
 	if e, ok := top["lookups"]; ok {
 		c.refuse(e.key, "lookups")
 	}

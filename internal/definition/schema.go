@@ -96,8 +96,8 @@ func eventsSchema() schema {
 			"items": text("Name of a field."), "minItems": 1, "uniqueItems": true},
 		"columns":       named("The typed columns, by name.", maxColumns, columnSchema()),
 		"time":          text("The timestamp column that is the event's time. May be absent if every view says every: none."),
-		"id":            text(notYet("id", "The column that identifies an event, so that a producer's retry counts once.")),
-		"dedupe_within": pattern(notYet("dedupe_within", "How long after an event one with the same id is a duplicate."), durationSchema, "15m"),
+		"id":            text("The column that identifies an event by its value before clean, so that a producer's retry counts once. Of any type but float; an event in which it is null is never a duplicate."),
+		"dedupe_within": pattern("How long after an event one with the same partition key and id is a duplicate, from 1s to 12h. Default 15m.", `^[0-9]+[smh]$`, "15m"),
 	}, "format", "columns")
 }
 

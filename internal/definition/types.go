@@ -25,9 +25,9 @@ type Definition struct {
 type Events struct {
 	Format       string // "json"
 	Columns      []Column
-	Time         string // event-time column; empty if every view has Every == None
-	ID           string // event-id column, or empty
-	DedupeWithin time.Duration
+	Time         string        // event-time column; empty if every view has Every == None
+	ID           string        // the declared column that identifies an event by its value before clean, or empty
+	DedupeWithin time.Duration // an event is a duplicate if the one before with its partition key and id arrived at most this much earlier; 0 without ID
 }
 
 // Column is one column of a row.

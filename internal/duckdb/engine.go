@@ -94,6 +94,11 @@ func (r *run) all(ctx context.Context) (batch.Result, error) {
 	for _, f := range result.Figures {
 		result.Events += f.Count
 	}
+	if r.job.Check != nil {
+		if err := r.job.Check(result.Figures); err != nil {
+			return batch.Result{}, err
+		}
+	}
 	r.step()
 	for _, v := range r.def.AllViews() {
 		if result.Views[v.Name], err = r.view(ctx, v); err != nil {
@@ -113,12 +118,14 @@ func (r *run) rows(ctx context.Context) error {
 	for shard, cut := range r.job.Plan.Cut {
 		source.Cut[shard] = cut.Through
 	}
-	statement, err := r.dialect.Rows(source)
+	statements, err := r.dialect.Rows(source)
 	if err != nil {
 		return err
 	}
-	if _, err := r.tx.ExecContext(ctx, statement); err != nil {
-		return fmt.Errorf("reading the master dataset: %w", err)
+	for _, statement := range statements {
+		if _, err := r.tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("reading the master dataset: %w", err)
+		}
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/watershed-data/watershed/internal/duckdb"
 	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/rowlogic"
 )
 
 var _ batch.Engine = (*duckdb.Engine)(nil)
@@ -212,5 +213,45 @@ func BenchmarkCompute(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)*files*rows/b.Elapsed().Seconds(), "rows/s")
 		})
+	}
+}
+
+// BenchmarkDuplicates is what it costs the batch layer to find duplicates: the
+// same rows without and with an event id, one in a hundred of which is there
+// twice.
+func BenchmarkDuplicates(b *testing.B) {
+	const files, rows, again = 10, 100_000, 100
+	r := rand.New(rand.NewPCG(1, 1))
+	def := small()
+	def.Events = definition.Events{ID: "word", DedupeWithin: 15 * time.Minute}
+	bench := newBench(b, def)
+	for i := range files {
+		batch := rowsOf(r, def, "shardId-000000000000", 0, rows)
+		batch.ID = make([]rowlogic.Identity, rows)
+		for k := range batch.ID {
+			e := &batch.Events[k]
+			e.Position = protocol.Position{Seq: fmt.Sprintf("495%053d", i*rows+k)}
+			e.Arrival = 1_700_000_000_000 + int64(i*rows+k)
+			batch.ID[k] = rowlogic.Identity{Hi: r.Uint64(), Lo: r.Uint64()}
+			if k > again && r.IntN(again) == 0 {
+				batch.ID[k] = batch.ID[k-1-r.IntN(again)]
+			}
+		}
+		bench.store(batch)
+	}
+	for _, id := range []string{"", "word"} {
+		for _, distinct := range []bool{false, true} {
+			b.Run(fmt.Sprintf("id=%v/distinct=%v", id != "", distinct), func(b *testing.B) {
+				def.Events.ID = id
+				job := bench.job(map[string]string{"shardId-000000000000": "496" + strings.Repeat("0", 53)})
+				job.Distinct = distinct
+				for b.Loop() {
+					if _, err := bench.engine(duckdb.Options{}).Compute(b.Context(), job); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.N)*files*rows/b.Elapsed().Seconds(), "rows/s")
+			})
+		}
 	}
 }

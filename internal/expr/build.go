@@ -48,8 +48,9 @@ const (
 	textTooLong     = "text longer than 1 MiB"
 )
 
-// maxText bounds the bytes of a text that + or replace makes.
-const maxText = 1 << 20
+// maxText bounds the bytes of a text that + or replace makes: a page of events
+// makes thousands of them at once.
+const maxText = 64 << 10
 
 func (b *builder) build(e ast.Expr) (node, *Error) {
 	switch e.Kind() {

@@ -41,7 +41,7 @@
 // The functions on texts and times may also be written after a dot:
 // name.lower(), sold_at.year(). Arguments of substr that are out of range are
 // clamped: a negative one counts as 0, and the end of the text ends the result.
-// A text that + or replace makes has at most 1 MiB.
+// A text that + or replace makes has at most 64 KiB.
 //
 // # Numbers
 //

@@ -60,6 +60,7 @@ func (h *Handler) noStream(name string) error {
 	return fault("ResourceNotFoundException", "Stream %.128s under account %s not found. This endpoint has one stream, %s (%s).", name, account, h.stream, arn(h.stream))
 }
 
+// noShard is what reading from a shard that does not exist gives.
 func (h *Handler) noShard(id string) error {
 	return fault("ResourceNotFoundException", "Shard %.128s in stream %s under account %s does not exist", id, h.stream, account)
 }
@@ -244,6 +245,8 @@ func filterShards(shards []protocol.Shard, f *shardFilter) ([]protocol.Shard, er
 		keep = func(s protocol.Shard) bool { return !listed(shards, s.Parents) }
 	case "AT_LATEST":
 		keep = func(s protocol.Shard) bool { return !s.Closed() }
+	// A shard is closed from the moment on at which its children begin: at any time
+	// the shards that are open cover every hash key once.
 	case "AT_TIMESTAMP":
 		keep = func(s protocol.Shard) bool { return s.CreatedAt <= at && (!s.Closed() || closedAt(shards, s) > at) }
 	case "FROM_TIMESTAMP":

@@ -26,6 +26,17 @@ type Log interface {
 	// Since gives the sequence number of the shard's first record that arrived at
 	// or after the time, in milliseconds since 1970-01-01 UTC; false if there is none.
 	Since(ctx context.Context, shard string, arrival int64) (seq string, ok bool, err error)
+	// Split closes an open shard and opens one for its hash keys below at, and one
+	// for those from at on. The error is protocol's ErrNoShard, ErrShardClosed,
+	// ErrHashKey or ErrShardLimit, or one of the log's own.
+	Split(ctx context.Context, shard, at string) error
+	// Merge closes two open shards next to each other and opens one for both. The
+	// error is protocol's ErrNoShard, ErrShardClosed or ErrNotAdjacent, or one of
+	// the log's own.
+	Merge(ctx context.Context, shard, adjacent string) error
+	// Scale splits and merges until so many open shards have ranges of one width.
+	// The error is protocol's ErrShardLimit or one of the log's own.
+	Scale(ctx context.Context, count int) error
 	// Tip gives the highest sequence number given out so far, over all shards.
 	Tip(ctx context.Context) (string, error)
 }

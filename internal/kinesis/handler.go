@@ -91,8 +91,11 @@ func New(o Options) *Handler {
 		"ListShards":            act(h.listShards),
 		"ListStreams":           act(h.listStreams),
 		"ListTagsForStream":     act(h.listTagsForStream),
+		"MergeShards":           act(h.mergeShards),
 		"PutRecord":             act(h.putRecord),
 		"PutRecords":            act(h.putRecords),
+		"SplitShard":            act(h.splitShard),
+		"UpdateShardCount":      act(h.updateShardCount),
 	}
 	return h
 }
@@ -238,9 +241,6 @@ func newRequestID() string {
 
 // unsupportedActions are Kinesis's other operations, and what to say about some.
 var unsupportedActions = map[string]string{
-	"SplitShard":                             " yet: the next release reshards",
-	"MergeShards":                            " yet: the next release reshards",
-	"UpdateShardCount":                       " yet: the next release reshards",
 	"SubscribeToShard":                       "; read with GetRecords",
 	"DeleteStream":                           ": its stream lives as long as the pipeline's data directory",
 	"ListTagsForResource":                    "; ListTagsForStream works",

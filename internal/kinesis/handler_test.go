@@ -55,6 +55,10 @@ func (m *memoryLog) Since(context.Context, string, int64) (string, bool, error) 
 	return "", false, m.fail
 }
 
+func (m *memoryLog) Split(context.Context, string, string) error { return m.fail }
+func (m *memoryLog) Merge(context.Context, string, string) error { return m.fail }
+func (m *memoryLog) Scale(context.Context, int) error            { return m.fail }
+
 func (m *memoryLog) Tip(context.Context) (string, error) { return "110", m.fail }
 
 func memoryHandler(log *memoryLog, logs *bytes.Buffer) *Handler {
@@ -185,6 +189,9 @@ var requests = map[string]string{
 	"ListTagsForStream":     `{"StreamName":"sales"}`,
 	"CreateStream":          `{"StreamName":"other","ShardCount":1}`,
 	"DescribeLimits":        `{}`,
+	"SplitShard":            `{"StreamName":"sales","ShardToSplit":"shardId-000000000002","NewStartingHashKey":"1000"}`,
+	"MergeShards":           `{"StreamName":"sales","ShardToMerge":"shardId-000000000001","AdjacentShardToMerge":"shardId-000000000002"}`,
+	"UpdateShardCount":      `{"StreamName":"sales","TargetShardCount":3,"ScalingType":"UNIFORM_SCALING"}`,
 }
 
 // checkWellFormed sends a request: whatever it is, the answer is a success or an

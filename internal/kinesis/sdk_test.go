@@ -302,7 +302,7 @@ func TestSDKErrors(t *testing.T) {
 		{"an iterator that is none", second(c.GetRecords(ctx, &sdk.GetRecordsInput{ShardIterator: aws.String("AAAA")})), argument, "ShardIterator"},
 		{"too many records wanted", second(c.GetRecords(ctx, &sdk.GetRecordsInput{ShardIterator: aws.String("AAAA"), Limit: aws.Int32(10_001)})), validation, "10000"},
 		{"a dry run", second(c.PutRecord(ctx, &sdk.PutRecordInput{StreamName: name, Data: []byte("x"), PartitionKey: key, DryRun: aws.Bool(true)})), code("UnsupportedOperationException"), "DryRun"},
-		{"a reshard", second(c.UpdateShardCount(ctx, &sdk.UpdateShardCountInput{StreamName: name, TargetShardCount: aws.Int32(4), ScalingType: types.ScalingTypeUniformScaling})), code("UnsupportedOperationException"), "yet"},
+		{"enhanced fan-out", second(c.RegisterStreamConsumer(ctx, &sdk.RegisterStreamConsumerInput{StreamARN: aws.String("arn:aws:kinesis:us-east-1:000000000000:stream/sales"), ConsumerName: name})), code("UnsupportedOperationException"), "GetRecords"},
 	} {
 		if tt.err == nil || !tt.want(tt.err) || !strings.Contains(tt.err.Error(), tt.says) {
 			t.Errorf("%s: got %v, want it to say %q", tt.name, tt.err, tt.says)

@@ -227,6 +227,35 @@ type createStreamIn struct{ target }
 
 type createStreamOut struct{}
 
+type splitShardIn struct {
+	target
+	ShardToSplit       *string
+	NewStartingHashKey *string
+}
+
+type splitShardOut struct{}
+
+type mergeShardsIn struct {
+	target
+	ShardToMerge         *string
+	AdjacentShardToMerge *string
+}
+
+type mergeShardsOut struct{}
+
+type updateShardCountIn struct {
+	target
+	TargetShardCount *int
+	ScalingType      *string
+}
+
+type updateShardCountOut struct {
+	StreamName        string
+	StreamARN         string
+	CurrentShardCount int
+	TargetShardCount  int
+}
+
 type errorOut struct {
 	Type    string `json:"__type"`
 	Message string `json:"message"`

@@ -121,8 +121,8 @@ func TestMalformedRequests(t *testing.T) {
 		{"CBOR with a huge array", "PutRecords", cborType, "\xa1\x67Records\x9b\x00\x00\x00\x7f\xff\xff\xff\xff", 400, "SerializationException"},
 		{"another content type", "PutRecord", "text/plain", `{}`, 400, "UnknownOperationException"},
 		{"another operation", "Destroy", jsonType, `{}`, 400, "UnknownOperationException"},
-		{"an operation to come", "SplitShard", jsonType, `{}`, 400, "UnsupportedOperationException"},
-		{"an operation to come in CBOR", "SplitShard", cborType, "\xa0", 400, "UnsupportedOperationException"},
+		{"another operation of Kinesis", "SubscribeToShard", jsonType, `{}`, 400, "UnsupportedOperationException"},
+		{"another operation of Kinesis in CBOR", "SubscribeToShard", cborType, "\xa0", 400, "UnsupportedOperationException"},
 		{"too large", "PutRecords", jsonType, strings.Repeat(" ", 20<<20+1), 413, "RequestEntityTooLargeException"},
 	} {
 		got := e.call(t, tt.operation, tt.contentType, []byte(tt.body))

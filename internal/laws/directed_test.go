@@ -13,13 +13,13 @@ import (
 
 // stage is a world whose steps a test directs.
 type stage struct {
-	*world
+	marks
 	t *testing.T
 }
 
 func newStage(t *testing.T) stage {
 	t.Helper()
-	s := stage{newWorld(Config{Trace: t.Logf}), t}
+	s := stage{marks{newWorld(Config{Trace: t.Logf})}, t}
 	t.Cleanup(s.end)
 	return s
 }

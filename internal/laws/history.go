@@ -80,16 +80,33 @@ type world struct {
 	skips    bool // sources lose batches now and then
 	out      Outcome
 	attempts int
+	plot     plot
 }
 
+// plot is what a history is about: what the events are, and the layers that
+// handle them. The protocol, the faults and the schedule are the same for all.
+type plot interface {
+	appendRecord()                                  // appends a record to an open shard
+	folder() protocol.Folder                        // the speed layer's
+	archive(ctx context.Context) error              // fills the master dataset while the history lasts
+	batchRun(ctx context.Context, run string) error // makes a version
+	read(ctx context.Context, last bool) error      // asks for an answer and checks it
+	manifest(version string) (protocol.Manifest, error)
+}
+
+// marks is the plot in which event i is one bit of a cell's state, so that an
+// answer shows which events it holds, and how often. Its layers are toys.
+type marks struct{ *world }
+
 // Play plays one history. It gives an error if a law is broken.
-func Play(c Config) (Outcome, error) {
-	w := newWorld(c)
+func Play(c Config) (Outcome, error) { return newWorld(c).play(c) }
+
+func (w *world) play(c Config) (Outcome, error) {
 	w.skips = w.chance(20)
 	defer w.end()
 	w.spawn("producer", false, func(ctx context.Context) error { return w.produce(ctx, c.Events) })
 	w.spawn("source "+short(w.open[0]), false, func(ctx context.Context) error { return w.source(ctx, w.open[0]) })
-	w.spawn("archive", false, w.archive)
+	w.spawn("archive", false, w.plot.archive)
 	w.spawn("readers", false, w.readers)
 	for k := range 2 {
 		w.spawn(fmt.Sprintf("runs%d", k), false, func(ctx context.Context) error { return w.runs(ctx, k) })
@@ -98,7 +115,7 @@ func Play(c Config) (Outcome, error) {
 	w.faults, w.quiet = 0, true
 	for i := range 3 {
 		w.run(maxIdle)
-		w.spawn("last read", false, func(ctx context.Context) error { return w.read(ctx, true) })
+		w.spawn("last read", false, func(ctx context.Context) error { return w.plot.read(ctx, true) })
 		w.run(maxIdle)
 		w.atRest()
 		w.spawn("last run", false, func(ctx context.Context) error { return w.lastRun(ctx, fmt.Sprintf("last%d", i)) })
@@ -117,17 +134,21 @@ func newWorld(c Config) *world {
 		w.trace = func(string, ...any) {}
 	}
 	w.items.PageSize = 2
+	w.plot = marks{w}
 	return w
 }
 
 // lastRun is a run when all is at rest: it succeeds, and its version answers for
 // everything.
 func (w *world) lastRun(ctx context.Context, run string) error {
-	if err := w.batchRun(ctx, run); err != nil {
+	if err := w.plot.batchRun(ctx, run); err != nil {
 		return fmt.Errorf("%w: a run at rest fails: %w", errBroken, err)
 	}
 	pointer, _ := w.ledger.Pointer(ctx)
-	m, _ := w.views.Manifest(ctx, pointer.Version)
+	m, err := w.plot.manifest(pointer.Version)
+	if err != nil {
+		return fmt.Errorf("%w: the current version has no manifest: %w", errBroken, err)
+	}
 	for _, e := range w.events {
 		if e.at.After(m.Cut[e.shard].Through) {
 			return fmt.Errorf("%w: a run at rest leaves out event %d", errBroken, e.index)
@@ -149,15 +170,15 @@ func (w *world) atRest() {
 	}
 }
 
-func pick[T any](w *world, from ...T) T { return from[w.random.IntN(len(from))] }
+func pick[T any](c *choices, from ...T) T { return from[c.IntN(len(from))] }
 
 // produce appends records, some of them aggregates of two events, and reshards.
 func (w *world) produce(ctx context.Context, left int) error {
-	reshard := pick(w, 0, 1, 1, 2)
+	reshard := pick(w.random, 0, 1, 1, 2)
 	for left > 0 || reshard > 0 {
 		if left > 0 && (reshard == 0 || w.chance(70)) {
 			left--
-			if err := w.step(ctx, "append", w.appendRecord); err != nil {
+			if err := w.step(ctx, "append", w.plot.appendRecord); err != nil {
 				return err
 			}
 		} else if reshard > 0 {
@@ -166,7 +187,7 @@ func (w *world) produce(ctx context.Context, left int) error {
 				return err
 			}
 		}
-		if err := w.idle(ctx, pick(w, 0, 2, 10, 40)); err != nil {
+		if err := w.idle(ctx, pick(w.random, 0, 2, 10, 40)); err != nil {
 			return err
 		}
 	}
@@ -174,15 +195,15 @@ func (w *world) produce(ctx context.Context, left int) error {
 	return nil
 }
 
-func (w *world) appendRecord() {
+func (w marks) appendRecord() {
 	id := byte(w.random.IntN(4))
 	shard := w.open[int(id)%len(w.open)] // an id's events stay in its lineage
 	if w.chance(30) {
 		id = noID
 	}
-	w.now += pick[int64](w, 0, 1, 1, 2, 6)
+	w.now += pick[int64](w.random, 0, 1, 1, 2, 6)
 	arrival := w.now - int64(w.random.IntN(skew+1))
-	n := pick(w, 1, 1, 2)
+	n := pick(w.random, 1, 1, 2)
 	var data [][]byte
 	for i := range n {
 		if id != noID && i > 0 && w.chance(50) {
@@ -239,14 +260,14 @@ func (w *world) source(ctx context.Context, shard string) error {
 			}
 		}
 		if w.skips && !w.quiet && w.chance(10) { // a source that loses a batch
-			checkpoint = page.Events[pick(w, bounds...)-1].Position
+			checkpoint = page.Events[pick(w.random, bounds...)-1].Position
 			continue
 		}
-		b := protocol.Batch{Shard: shard, Events: page.Events[:pick(w, bounds...)]}
+		b := protocol.Batch{Shard: shard, Events: page.Events[:pick(w.random, bounds...)]}
 		a := w.spawn(fmt.Sprintf("speed %s.%d", short(shard), n), true, func(ctx context.Context) error {
 			return w.speed().Apply(ctx, b)
 		})
-		for range pick(w, 3, 8, 20, 60, 200) {
+		for range pick(w.random, 3, 8, 20, 60, 200) {
 			if a.done {
 				break
 			}
@@ -269,12 +290,12 @@ func (w *world) source(ctx context.Context, shard string) error {
 func (w *world) speed() *protocol.Speed {
 	return &protocol.Speed{
 		Log: log{w.log, &w.scheduler}, Ledger: ledger{w.ledger, &w.scheduler}, RealTime: realTime{w.items, &w.scheduler},
-		Folder: folder{}, Now: func() int64 { return w.now },
+		Folder: w.plot.folder(), Now: func() int64 { return w.now },
 	}
 }
 
 // archive delivers events to the master dataset: out of order, some twice, some never.
-func (w *world) archive(ctx context.Context) error {
+func (w marks) archive(ctx context.Context) error {
 	delivered := map[int]bool{}
 	for {
 		var todo []event
@@ -297,18 +318,18 @@ func (w *world) archive(ctx context.Context) error {
 				w.deliver(e)
 			}
 		}
-		if err := w.idle(ctx, 1+pick(w, 0, 5, 20)); err != nil {
+		if err := w.idle(ctx, 1+pick(w.random, 0, 5, 20)); err != nil {
 			return err
 		}
 	}
 }
 
-func (w *world) deliver(e event) {
+func (w marks) deliver(e event) {
 	w.shards = append(w.shards, e.shard)
 	w.master = append(w.master, w.logged(e))
 }
 
-func (w *world) logged(e event) protocol.Event {
+func (w marks) logged(e event) protocol.Event {
 	page, _ := w.log.Read(context.Background(), e.shard, protocol.Position{}, 1<<20)
 	i := slices.IndexFunc(page.Events, func(x protocol.Event) bool { return x.Position == e.at })
 	return page.Events[i]
@@ -317,13 +338,13 @@ func (w *world) logged(e event) protocol.Event {
 // runs starts batch runs, and starts them again from their stored plans when
 // they died; the old one may be a zombie.
 func (w *world) runs(ctx context.Context, k int) error {
-	for j := range pick(w, 0, 1, 2) {
-		if err := w.idle(ctx, pick(w, 5, 30, 100)); err != nil {
+	for j := range pick(w.random, 0, 1, 2) {
+		if err := w.idle(ctx, pick(w.random, 5, 30, 100)); err != nil {
 			return err
 		}
 		run := fmt.Sprintf("run%d.%d", k, j)
-		a := w.spawn(run, true, func(ctx context.Context) error { return w.batchRun(ctx, run) })
-		for range pick(w, 20, 60, 300) {
+		a := w.spawn(run, true, func(ctx context.Context) error { return w.plot.batchRun(ctx, run) })
+		for range pick(w.random, 20, 60, 300) {
 			if a.done {
 				break
 			}
@@ -332,13 +353,13 @@ func (w *world) runs(ctx context.Context, k int) error {
 			}
 		}
 		if !a.done || a.err != nil {
-			w.spawn(run+"'", true, func(ctx context.Context) error { return w.batchRun(ctx, run) })
+			w.spawn(run+"'", true, func(ctx context.Context) error { return w.plot.batchRun(ctx, run) })
 		}
 	}
 	return nil
 }
 
-func (w *world) batchRun(ctx context.Context, run string) error {
+func (w marks) batchRun(ctx context.Context, run string) error {
 	p := &protocol.Run{Speed: w.speed(), Views: views{w.views, &w.scheduler}, Now: func() int64 { return w.now }, Kept: 1}
 	plan, err := p.Plan(ctx, run)
 	if err != nil {
@@ -375,7 +396,7 @@ func (w *world) batchRun(ctx context.Context, run string) error {
 
 // compute computes the views of the master rows up to the cut once they balance
 // with the ledger, and repairs them from the log if they do not.
-func (w *world) compute(ctx context.Context, plan protocol.Plan) (map[byte][]byte, error) {
+func (w marks) compute(ctx context.Context, plan protocol.Plan) (map[byte][]byte, error) {
 	for range 30 {
 		var rows []event
 		if err := w.step(ctx, "list master", func() { rows = w.masterRows(plan.Cut) }); err != nil {
@@ -399,7 +420,7 @@ func (w *world) compute(ctx context.Context, plan protocol.Plan) (map[byte][]byt
 	return nil, errors.New("the master dataset never balanced")
 }
 
-func (w *world) masterRows(cut map[string]protocol.Cut) []event {
+func (w marks) masterRows(cut map[string]protocol.Cut) []event {
 	var rows []event
 	for i, e := range w.master {
 		if c, ok := cut[w.shards[i]]; ok && e.Position.Compare(c.Through) <= 0 {
@@ -417,7 +438,7 @@ func byPosition(a, b event) int {
 	return a.at.Compare(b.at)
 }
 
-func (w *world) balances(cut map[string]protocol.Cut, rows []event) bool {
+func (w marks) balances(cut map[string]protocol.Cut, rows []event) bool {
 	count, sum := map[string]int64{}, map[string]protocol.Sum{}
 	for _, e := range rows {
 		logged := w.logged(e)
@@ -432,7 +453,7 @@ func (w *world) balances(cut map[string]protocol.Cut, rows []event) bool {
 	return true
 }
 
-func (w *world) repair(cut map[string]protocol.Cut) {
+func (w marks) repair(cut map[string]protocol.Cut) {
 	for _, e := range w.events {
 		c, ok := cut[e.shard]
 		has := func(i int) bool { return w.shards[i] == e.shard && w.master[i].Position == e.at }
@@ -449,16 +470,16 @@ func (w *world) repair(cut map[string]protocol.Cut) {
 // readers ask for answers all the time.
 func (w *world) readers(ctx context.Context) error {
 	for range 5 {
-		if err := w.idle(ctx, pick(w, 3, 20, 60)); err != nil {
+		if err := w.idle(ctx, pick(w.random, 3, 20, 60)); err != nil {
 			return err
 		}
-		w.spawn(fmt.Sprintf("query%d", w.random.IntN(100)), true, func(ctx context.Context) error { return w.read(ctx, false) })
+		w.spawn(fmt.Sprintf("query%d", w.random.IntN(100)), true, func(ctx context.Context) error { return w.plot.read(ctx, false) })
 	}
 	return nil
 }
 
 // read asks for one answer and holds it against the oracle.
-func (w *world) read(ctx context.Context, last bool) error {
+func (w marks) read(ctx context.Context, last bool) error {
 	r := &protocol.Reader{
 		Log: log{w.log, &w.scheduler}, Ledger: ledger{w.ledger, &w.scheduler}, RealTime: realTime{w.items, &w.scheduler},
 		Views: views{w.views, &w.scheduler},
@@ -480,7 +501,12 @@ func (w *world) read(ctx context.Context, last bool) error {
 			return fmt.Errorf("%w: cell %c holds %v, the oracle says %v (pointer %v)", errBroken, key, v.cells[key], want[key], snapshot.Pointer)
 		}
 	}
-	for _, s := range snapshot.Lineage.Shards { // the cut is causally closed
+	return w.closed(snapshot)
+}
+
+// closed checks that an answer's cut is causally closed.
+func (w *world) closed(snapshot *protocol.Snapshot) error {
+	for _, s := range snapshot.Lineage.Shards {
 		if snapshot.Committed(s.ID).IsZero() {
 			continue
 		}
@@ -496,7 +522,7 @@ func (w *world) read(ctx context.Context, last bool) error {
 }
 
 type visitor struct {
-	w     *world
+	w     marks
 	cells map[byte][]byte
 }
 
@@ -563,6 +589,12 @@ func oracle(events []event, want func(event) bool) map[byte][]byte {
 }
 
 func everything(event) bool { return true }
+
+func (w marks) manifest(version string) (protocol.Manifest, error) {
+	return w.views.Manifest(context.Background(), version)
+}
+
+func (marks) folder() protocol.Folder { return folder{} }
 
 // folder is the row logic of a history.
 type folder struct{}

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,14 +18,18 @@ const (
 	commitBytes   = 16 << 20
 )
 
-// request is one call of Append on its way through the committer.
+// request is one call on its way through the committer: of Append, or of what
+// changes the shards.
 type request struct {
 	records []protocol.Record
 	hashes  []hash
 	bytes   int // of data and partition keys
 	placed  []protocol.Placed
-	err     error
-	done    chan struct{}
+
+	reshard func(*commit) error // in place of records; a refusal changes nothing
+
+	err  error
+	done chan struct{}
 }
 
 // Append puts records into the stream and says where each lies, in their order.
@@ -35,7 +40,7 @@ func (l *Log) Append(ctx context.Context, records []protocol.Record) ([]protocol
 	if len(records) == 0 {
 		return nil, nil
 	}
-	r := &request{records: records, hashes: make([]hash, len(records)), done: make(chan struct{})}
+	r := &request{records: records, hashes: make([]hash, len(records))}
 	for i := range records {
 		h, err := hashOf(&records[i])
 		if err != nil {
@@ -44,29 +49,42 @@ func (l *Log) Append(ctx context.Context, records []protocol.Record) ([]protocol
 		r.hashes[i] = h
 		r.bytes += len(records[i].Data) + len(records[i].PartitionKey)
 	}
-	if err := l.store.enter(); err != nil {
+	if err := l.do(ctx, r); err != nil {
 		return nil, err
 	}
+	return r.placed, nil
+}
+
+// do sends a request through the committer and gives its error.
+func (l *Log) do(ctx context.Context, r *request) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := l.store.enter(); err != nil {
+		return err
+	}
 	defer l.store.leave()
+	r.done = make(chan struct{})
 	select {
 	case l.requests <- r:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	// From here on only the committer knows whether the records are on disk.
+	// From here on only the committer knows what is on disk.
 	<-r.done
-	return r.placed, r.err
+	return r.err
 }
 
-// run is the committer: it takes all requests that wait, gives each record the
-// next number of the stream, and writes them in one synced batch. It ends when
-// requests is closed.
+// run is the committer: it takes all requests that wait, in their order, gives
+// each record the next number of the stream, and writes them in one synced batch.
+// So records and reshards have one order: a record lies in the shard that was
+// open for its hash at its number. It ends when requests is closed.
 func (l *Log) run() {
 	defer close(l.drained)
 	var group []*request
 	for first := range l.requests {
 		group = l.gather(append(group[:0], first))
-		if err := l.commit(group); err != nil {
+		if err := l.finish(group); err != nil {
 			l.store.options.Logger.Error("the log takes no more events", "error", err)
 		}
 		clear(group) // let go of the records
@@ -91,9 +109,9 @@ func (l *Log) gather(group []*request) []*request {
 	return group
 }
 
-// commit makes a group durable, then visible, then answers. The error is not nil
+// finish makes a group durable, then visible, then answers. The error is not nil
 // the first time that it fails.
-func (l *Log) commit(group []*request) (first error) {
+func (l *Log) finish(group []*request) (first error) {
 	if l.failed == nil {
 		if err := l.write(group); err != nil {
 			// What reached the disk is unknown, and its numbers must not be given
@@ -104,66 +122,96 @@ func (l *Log) commit(group []*request) (first error) {
 	}
 	for _, r := range group {
 		if l.failed != nil {
-			r.placed, r.err = nil, l.failed
+			r.err = l.failed
 		}
 		close(r.done)
 	}
 	return first
 }
 
+// commit is a group on its way to the disk: what is to be stored, and what
+// readers are to see when it is.
+type commit struct {
+	log *Log
+	view
+	batch   *pebble.Batch
+	arrival int64 // milliseconds since 1970-01-01 UTC
+	owned   bool  // the view's shards are its own, to be changed
+	trimmed []*shard
+}
+
 func (l *Log) write(group []*request) error {
 	old := l.seen.Load()
-	now := *old
-	now.last = slices.Clone(old.last)
-	now.changed = make(chan struct{})
-	arrival := l.store.options.Now().UnixMilli()
-
-	batch := l.store.db.NewBatchWithSize(batchSize(group))
-	defer batch.Close()
+	c := &commit{log: l, view: *old, batch: l.store.db.NewBatchWithSize(batchSize(group)), arrival: l.store.options.Now().UnixMilli()}
+	defer c.batch.Close()
+	c.last = slices.Clone(old.last)
+	c.changed = make(chan struct{})
 	for _, r := range group {
-		var err error
-		if r.placed, err = l.place(batch, &now, r, arrival); err != nil {
+		if err := c.apply(r); err != nil {
 			return err
 		}
 	}
-	if err := batch.Set(nextKey, numberBytes(now.next), nil); err != nil {
+	if err := c.batch.Set(nextKey, numberBytes(c.next), nil); err != nil {
 		return err
 	}
-	if err := batch.Commit(pebble.Sync); err != nil {
+	if err := c.batch.Commit(pebble.Sync); err != nil {
 		return err
 	}
-	if err := l.acked.set(now.next); err != nil {
+	if err := l.acked.set(c.next); err != nil {
 		return err
 	}
-	l.seen.Store(&now)
+	seen := c.view
+	l.seen.Store(&seen)
 	close(old.changed)
+	for _, s := range c.trimmed {
+		if err := l.erase(s); err != nil { // the next Open does it
+			l.store.options.Logger.Warn("erasing trimmed records failed", "shard", s.ID, "error", err)
+		}
+	}
 	return nil
 }
 
-// place gives a request's records their shards and numbers in the view that is
-// being made, and adds them to the batch.
-func (l *Log) place(batch *pebble.Batch, now *view, r *request, arrival int64) ([]protocol.Placed, error) {
-	placed := make([]protocol.Placed, len(r.records))
-	first := now.next
+// apply adds one request. Its error is the log's; a refusal is the request's.
+func (c *commit) apply(r *request) error {
+	if r.reshard == nil {
+		return c.place(r)
+	}
+	err := r.reshard(c)
+	if refusal := (*refusedError)(nil); errors.As(err, &refusal) {
+		r.err = refusal.err
+		return nil
+	}
+	return err
+}
+
+// refusedError is an error that is about a request and not about the log.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+
+// place gives a request's records their shards and numbers.
+func (c *commit) place(r *request) error {
+	r.placed = make([]protocol.Placed, len(r.records))
+	first, arrivals := c.next, c.log.arrivals
 	for i := range r.records {
-		s := route(now.open, r.hashes[i])
-		if err := setRecord(batch, s.number, now.next, arrival, &r.records[i]); err != nil {
-			return nil, err
+		s := route(c.open, r.hashes[i])
+		if err := setRecord(c.batch, s.number, c.next, c.arrival, &r.records[i]); err != nil {
+			return err
 		}
-		if arrival > l.arrivals[s.number] {
-			if err := batch.Set(arrivalKey(s.number, arrival), numberBytes(now.next), nil); err != nil {
-				return nil, err
+		if c.arrival > arrivals[s.number] {
+			if err := c.batch.Set(arrivalKey(s.number, c.arrival), numberBytes(c.next), nil); err != nil {
+				return err
 			}
-			l.arrivals[s.number] = arrival
+			arrivals[s.number] = c.arrival
 		}
-		placed[i].Shard = s.ID
-		now.last[s.number] = now.next
-		now.next++
+		r.placed[i].Shard = s.ID
+		c.last[s.number] = c.next
+		c.next++
 	}
-	for i, seq := range l.sequences(first, len(placed)) {
-		placed[i].Seq = seq
+	for i, seq := range c.log.sequences(first, len(r.placed)) {
+		r.placed[i].Seq = seq
 	}
-	return placed, nil
+	return nil
 }
 
 func batchSize(group []*request) int {

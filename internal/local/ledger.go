@@ -51,8 +51,12 @@ func (l *Ledger) Shards(context.Context) ([]string, error) {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
 	var out []string
-	for it.First(); it.Valid(); it.Next() {
+	// A row is written twice for each batch. Next would step over each of its old
+	// values that are still in memory; a seek does not.
+	var next []byte
+	for valid := it.First(); valid; valid = it.SeekGE(next) {
 		out = append(out, string(it.Key()[len(prefix):]))
+		next = append(append(next[:0], it.Key()...), 0)
 	}
 	return out, it.Close()
 }

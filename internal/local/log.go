@@ -68,6 +68,9 @@ func openLog(s *Store) (*Log, error) {
 	}
 	l.acked = mark
 	l.seen.Store(v)
+	if err := l.eraseLeftovers(v); err != nil {
+		return nil, errors.Join(err, mark.file.Close())
+	}
 	go l.run()
 	return l, nil
 }
@@ -92,39 +95,31 @@ func (l *Log) Shards(context.Context) ([]protocol.Shard, error) {
 	return shards, nil
 }
 
-// Read gives events after the position, whole records, at most about limit. A
-// page also ends after some megabytes. The events of a page share their memory.
+// Read gives the events after the position: those of whole records, so at most
+// about limit. A page also ends after some megabytes. A KPL aggregate comes apart
+// into its events, which share its arrival. The events of a page share their
+// memory.
 func (l *Log) Read(_ context.Context, shard string, after protocol.Position, limit int) (protocol.Page, error) {
-	fail := func(err error) (protocol.Page, error) {
+	page, err := l.untrimmed(shard, func(v *view) (protocol.Page, error) { return l.readAfter(v, shard, after, limit) })
+	if err != nil {
 		return protocol.Page{}, fmt.Errorf("reading %s after %q: %w", shard, after, err)
 	}
-	v := l.seen.Load()
-	s, from, err := l.locate(v, shard, after.Seq)
-	if err != nil {
-		return fail(err)
-	}
-	if from < s.Trimmed {
-		return fail(protocol.ErrExpired)
-	}
-	// The record at the position is read again: it may hold events after it.
-	page, err := l.read(v, s, from, max(limit, 1)+1, pageBytes)
-	if err != nil {
-		return fail(err)
-	}
-	events := make([]protocol.Event, 0, len(page.Events))
-	for i := range page.Events {
-		events = appendEvents(events, &page.Events[i])
-	}
-	for len(events) > 0 && !events[0].Position.After(after) {
-		events = events[1:]
-	}
-	page.Events = events
 	return page, nil
 }
 
-// appendEvents appends a record's events.
-func appendEvents(events []protocol.Event, record *protocol.Event) []protocol.Event {
-	return append(events, *record)
+func (l *Log) readAfter(v *view, shard string, after protocol.Position, limit int) (protocol.Page, error) {
+	s, number, err := l.locate(v, shard, after.Seq)
+	if err != nil {
+		return protocol.Page{}, err
+	}
+	if number < s.Trimmed || number == s.Trimmed && number > 0 && after.Sub < s.TrimmedSub {
+		return protocol.Page{}, protocol.ErrExpired
+	}
+	if s.drained(v.last[s.number], spot{number, after.Sub}) {
+		return protocol.Page{AtTip: true, Ended: s.Closed()}, nil
+	}
+	// The record at the position is read again: it may hold events after it.
+	return l.read(v, s, number, &pageBuilder{limit: max(limit, 1), maxBytes: pageBytes, after: spot{number, after.Sub}})
 }
 
 // ReadRecords gives a shard's records as they were appended, one Event each,
@@ -133,13 +128,17 @@ func appendEvents(events []protocol.Event, record *protocol.Event) []protocol.Ev
 // most maxBytes of data and partition keys, but at least one record if there is
 // one. The events of a page share their memory.
 func (l *Log) ReadRecords(_ context.Context, shard, seq string, at bool, limit, maxBytes int) (protocol.Page, error) {
-	fail := func(err error) (protocol.Page, error) {
+	page, err := l.untrimmed(shard, func(v *view) (protocol.Page, error) { return l.readRecords(v, shard, seq, at, limit, maxBytes) })
+	if err != nil {
 		return protocol.Page{}, fmt.Errorf("reading records of %s at %q: %w", shard, seq, err)
 	}
-	v := l.seen.Load()
+	return page, nil
+}
+
+func (l *Log) readRecords(v *view, shard, seq string, at bool, limit, maxBytes int) (protocol.Page, error) {
 	s, from, err := l.locate(v, shard, seq)
 	if err != nil {
-		return fail(err)
+		return protocol.Page{}, err
 	}
 	switch {
 	case seq == "":
@@ -148,13 +147,9 @@ func (l *Log) ReadRecords(_ context.Context, shard, seq string, at bool, limit, 
 		from++
 	}
 	if from <= s.Trimmed {
-		return fail(protocol.ErrExpired)
+		return protocol.Page{}, protocol.ErrExpired
 	}
-	page, err := l.read(v, s, from, max(limit, 1), maxBytes)
-	if err != nil {
-		return fail(err)
-	}
-	return page, nil
+	return l.read(v, s, from, &pageBuilder{raw: true, limit: max(limit, 1), maxBytes: maxBytes})
 }
 
 // Since gives the sequence number of the shard's first record that arrived at or
@@ -196,17 +191,17 @@ func (l *Log) Tip(context.Context) (string, error) {
 // now. Take it before reading, and wait on it after reading to the tip.
 func (l *Log) Changed() <-chan struct{} { return l.seen.Load().changed }
 
-// Wait returns when the shard holds a record after the position's, or nothing
-// will ever come after it: at once, if so already. It returns the context's
-// error, or ErrClosed when the store closes.
+// Wait returns when the shard holds an event after the position, or nothing will
+// ever come after it: at once, if so already. It returns the context's error, or
+// ErrClosed when the store closes.
 func (l *Log) Wait(ctx context.Context, shard string, after protocol.Position) error {
 	for {
 		v := l.seen.Load()
-		s, from, err := l.locate(v, shard, after.Seq)
+		page, err := l.readAfter(v, shard, after, 1)
 		if err != nil {
 			return fmt.Errorf("waiting for %s after %q: %w", shard, after, err)
 		}
-		if v.last[s.number] > from || s.Closed() {
+		if len(page.Events) > 0 || page.Ended {
 			return nil
 		}
 		select {
@@ -235,10 +230,11 @@ func (l *Log) locate(v *view, id, seq string) (*shard, uint64, error) {
 	return s, n, nil
 }
 
-// read gives the records of a shard with numbers from the given one on.
-func (l *Log) read(v *view, s *shard, from uint64, limit, maxBytes int) (protocol.Page, error) {
+// read fills a page with the records of a shard from a number on.
+func (l *Log) read(v *view, s *shard, from uint64, b *pageBuilder) (protocol.Page, error) {
 	page := protocol.Page{AtTip: true, Ended: s.Closed()}
-	if from > v.last[s.number] {
+	last := v.last[s.number]
+	if from > last {
 		return page, nil
 	}
 	if err := l.store.enter(); err != nil {
@@ -250,20 +246,24 @@ func (l *Log) read(v *view, s *shard, from uint64, limit, maxBytes int) (protoco
 		return protocol.Page{}, err
 	}
 	defer it.Close()
-	var b pageBuilder
 	for ok := it.First(); ok; ok = it.Next() {
-		if b.records() == limit || b.records() > 0 && b.size()+len(it.Value()) > maxBytes {
+		if b.full(len(it.Value())) {
 			page.AtTip, page.Ended = false, false
 			break
 		}
-		if err := b.add(binary.BigEndian.Uint64(it.Key()[5:]), it.Value()); err != nil {
+		n := binary.BigEndian.Uint64(it.Key()[5:])
+		events, err := b.add(n, it.Value())
+		if err != nil {
 			return protocol.Page{}, err
+		}
+		if n == last && !b.raw {
+			s.tip.Store(&spot{last, events - 1})
 		}
 	}
 	if err := it.Error(); err != nil {
 		return protocol.Page{}, err
 	}
-	page.Events = b.events(l.base)
+	page.Events = b.events(l.base, s)
 	return page, nil
 }
 
@@ -271,5 +271,5 @@ func (v *view) shard(id string) (*shard, error) {
 	if s := v.byID[id]; s != nil {
 		return s, nil
 	}
-	return nil, fmt.Errorf("the stream has no shard %q", id)
+	return nil, fmt.Errorf("%w: %q", protocol.ErrNoShard, id)
 }

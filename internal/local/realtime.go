@@ -32,12 +32,16 @@ func (s *Store) RealTime(generation string) *RealTime {
 }
 
 // Freeze gives ledger and items as they stand now, for reading, and a function
-// that lets them go.
-func Freeze(l *Ledger, r *RealTime) (protocol.Ledger, protocol.RealTime, func()) {
+// that lets them go; it must be called before the store is closed.
+func Freeze(l *Ledger, r *RealTime) (protocol.Ledger, protocol.RealTime, func(), error) {
+	if err := l.store.enter(); err != nil {
+		return nil, nil, nil, err
+	}
+	defer l.store.leave()
 	snapshot := l.store.db.NewSnapshot()
 	ledger, items := *l, *r
 	ledger.reader, items.reader = snapshot, snapshot
-	return &ledger, &items, func() { _ = snapshot.Close() }
+	return &ledger, &items, func() { _ = snapshot.Close() }, nil
 }
 
 const pageItems = 1000
@@ -204,11 +208,28 @@ func (r *RealTime) Discard(_ context.Context, shard string, epoch int64) (n int6
 	if err := r.store.db.DeleteRange(from, to, pebble.NoSync); err != nil {
 		return 0, fmt.Errorf("discarding real-time items of %s: %w", shard, err)
 	}
+	// In memory every reader would step over each deleted item.
+	if _, err := r.store.db.AsyncFlush(); err != nil {
+		return 0, fmt.Errorf("discarding real-time items of %s: %w", shard, err)
+	}
 	return n, nil
 }
 
-func (r *RealTime) segmentKey(shard string, through protocol.Position) []byte {
-	return append(r.prefix(keySegment, shard), through.Key()...)
+// segmentKey ends with the part in four bytes.
+func (r *RealTime) segmentKey(id protocol.SegmentID) []byte {
+	return binary.BigEndian.AppendUint32(append(r.prefix(keySegment, id.Shard), id.Through.Key()...), uint32(id.Part))
+}
+
+func parseSegmentKey(key []byte, shard string) (protocol.SegmentID, error) {
+	id := protocol.SegmentID{Shard: shard}
+	n := len(key) - 4
+	if n < 0 {
+		return id, errors.New("a key is damaged")
+	}
+	var err error
+	id.Through, err = protocol.ParseKey(string(key[:n]))
+	id.Part = int(binary.BigEndian.Uint32(key[n:]))
+	return id, err
 }
 
 // PutSegment implements protocol.RealTime.
@@ -218,7 +239,7 @@ func (r *RealTime) PutSegment(_ context.Context, s protocol.Segment) error {
 	}
 	defer r.store.leave()
 	value := append(binary.AppendVarint(nil, s.MaxArrival), s.Data...)
-	if err := r.store.db.Set(r.segmentKey(s.Shard, s.Through), value, pebble.NoSync); err != nil {
+	if err := r.store.db.Set(r.segmentKey(s.SegmentID), value, pebble.NoSync); err != nil {
 		return fmt.Errorf("storing a dedup segment of %s: %w", s.Shard, err)
 	}
 	return nil
@@ -237,7 +258,7 @@ func (r *RealTime) Segments(_ context.Context, shard string) (out []protocol.Seg
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for it.First(); it.Valid(); it.Next() {
-		through, err := protocol.ParseKey(string(it.Key()[len(prefix):]))
+		id, err := parseSegmentKey(it.Key()[len(prefix):], shard)
 		if err != nil {
 			return nil, fmt.Errorf("reading dedup segments of %s: %w", shard, err)
 		}
@@ -245,19 +266,19 @@ func (r *RealTime) Segments(_ context.Context, shard string) (out []protocol.Seg
 		if n <= 0 {
 			return nil, fmt.Errorf("reading dedup segments of %s: a value is damaged", shard)
 		}
-		out = append(out, protocol.Segment{Shard: shard, Through: through, MaxArrival: arrival, Data: bytes.Clone(it.Value()[n:])})
+		out = append(out, protocol.Segment{SegmentID: id, MaxArrival: arrival, Data: bytes.Clone(it.Value()[n:])})
 	}
 	return out, it.Error()
 }
 
 // DeleteSegment implements protocol.RealTime.
-func (r *RealTime) DeleteSegment(_ context.Context, shard string, through protocol.Position) error {
+func (r *RealTime) DeleteSegment(_ context.Context, id protocol.SegmentID) error {
 	if err := r.store.enter(); err != nil {
 		return err
 	}
 	defer r.store.leave()
-	if err := r.store.db.Delete(r.segmentKey(shard, through), pebble.NoSync); err != nil {
-		return fmt.Errorf("deleting a dedup segment of %s: %w", shard, err)
+	if err := r.store.db.Delete(r.segmentKey(id), pebble.NoSync); err != nil {
+		return fmt.Errorf("deleting a dedup segment of %s: %w", id.Shard, err)
 	}
 	return nil
 }

@@ -87,14 +87,20 @@ func arrivalKey(shard uint32, arrival int64) []byte {
 
 func numberBytes(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// A stored record is a byte that says how it is stored, its arrival, the length
-// of its partition key, the key and the data.
-const plainRecord = 0
+// A stored record is a byte that says how it came to its shard, its arrival, the
+// length of its partition key, the key and the data.
+const (
+	placedRecord = 0 // by an explicit hash key, or we do not know
+	routedRecord = 1 // by the hash of its partition key
+)
 
 // setRecord adds a record to a batch, without a copy in between.
 func setRecord(batch *pebble.Batch, shard uint32, n uint64, arrival int64, r *protocol.Record) error {
 	var head [1 + 8 + binary.MaxVarintLen32]byte
-	head[0] = plainRecord
+	head[0] = placedRecord
+	if r.ExplicitHashKey == "" {
+		head[0] = routedRecord
+	}
 	binary.BigEndian.PutUint64(head[1:], uint64(arrival))
 	size := 9 + binary.PutUvarint(head[9:], uint64(len(r.PartitionKey)))
 
@@ -107,55 +113,22 @@ func setRecord(batch *pebble.Batch, shard uint32, n uint64, arrival int64, r *pr
 	return op.Finish()
 }
 
-// pageBuilder gathers the records of one page in a few pieces of memory.
-type pageBuilder struct {
-	heads []recordHead
-	keys  []byte // partition keys, one after the other
-	data  []byte
-}
-
-type recordHead struct {
-	number  uint64
+// stored is a record as the database holds it; key and data are its memory.
+type stored struct {
+	routed  bool // it lies where the hash of its partition key belongs
 	arrival int64
-	key     int // where its partition key ends in keys
-	data    int // where its data ends in data
+	key     []byte
+	data    []byte
 }
 
-func (b *pageBuilder) records() int { return len(b.heads) }
-func (b *pageBuilder) size() int    { return len(b.keys) + len(b.data) }
-
-// add takes a copy of a stored record.
-func (b *pageBuilder) add(n uint64, value []byte) error {
-	if len(value) > 9 && value[0] == plainRecord {
-		size, w := binary.Uvarint(value[9:])
-		if rest := value[9+max(w, 0):]; w > 0 && size <= uint64(len(rest)) {
-			b.keys = append(b.keys, rest[:size]...)
-			b.data = append(b.data, rest[size:]...)
-			b.heads = append(b.heads, recordHead{n, int64(binary.BigEndian.Uint64(value[1:])), len(b.keys), len(b.data)})
-			return nil
-		}
+func parseRecord(value []byte) (stored, bool) {
+	if len(value) <= 9 || value[0] > routedRecord {
+		return stored{}, false
 	}
-	return fmt.Errorf("record %d is damaged", n)
-}
-
-// events gives the records, one Event each.
-func (b *pageBuilder) events(base string) []protocol.Event {
-	digits := make([]byte, 0, len(b.heads)*(baseDigits+numberDigits))
-	for i := range b.heads {
-		digits = appendSequence(digits, base, b.heads[i].number)
+	size, w := binary.Uvarint(value[9:])
+	rest := value[9+max(w, 0):]
+	if w <= 0 || size > uint64(len(rest)) {
+		return stored{}, false
 	}
-	seqs, keys := cutEqual(string(digits), len(b.heads)), string(b.keys)
-	events := make([]protocol.Event, len(b.heads))
-	var last recordHead
-	for i, h := range b.heads {
-		events[i] = protocol.Event{
-			Position:     protocol.Position{Seq: seqs[i]},
-			PartitionKey: keys[last.key:h.key],
-			Arrival:      h.arrival,
-			Data:         b.data[last.data:h.data:h.data],
-			Last:         true,
-		}
-		last = h
-	}
-	return events
+	return stored{value[0] == routedRecord, int64(binary.BigEndian.Uint64(value[1:])), rest[:size], rest[size:]}, true
 }

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"slices"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -26,10 +27,28 @@ var (
 // shard is a shard as it is stored, and its place in memory.
 type shard struct {
 	protocol.Shard
-	Trimmed uint64 // records up to this number are gone; 0: none
+	Trimmed    uint64 // records up to this number are gone; 0: none
+	TrimmedSub int64  // sub-sequence number of the last event of that record
 
 	number   uint32
 	from, to hash
+	// tip is the last event of what was the last record when it was read. It spares
+	// those who wait there from taking that record apart again.
+	tip *atomic.Pointer[spot]
+}
+
+// spot is where an event lies in a shard's log: the number of its record in the
+// stream, and its place in the record.
+type spot struct {
+	number uint64
+	sub    int64
+}
+
+// drained reports whether nothing lies after a spot, as far as that is known.
+// last is the number of the shard's last record; 0: there is none.
+func (s *shard) drained(last uint64, at spot) bool {
+	tip := s.tip.Load()
+	return last == 0 || at.number > last || at.number == last && tip != nil && tip.number == last && at.sub >= tip.sub
 }
 
 func shardKey(number uint32) []byte {
@@ -38,6 +57,27 @@ func shardKey(number uint32) []byte {
 
 func shardID(number uint32) string { return fmt.Sprintf("shardId-%012d", number) }
 
+// newShard makes an open shard.
+func newShard(number uint32, parents []string, r hashRange, first string, created int64) *shard {
+	return &shard{
+		Shard: protocol.Shard{
+			ID: shardID(number), Parents: parents,
+			HashFrom: r.from.String(), HashTo: r.to.String(),
+			FirstSeq: first, CreatedAt: created,
+		},
+		number: number, from: r.from, to: r.to, tip: new(atomic.Pointer[spot]),
+	}
+}
+
+// setShard adds a shard to a batch.
+func setShard(batch *pebble.Batch, s *shard) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return batch.Set(shardKey(s.number), text, nil)
+}
+
 // createLog stores the first shards of a new stream. They split the hash range
 // evenly, and each takes a number of the stream, which no record gets, as the
 // beginning of its sequence number range.
@@ -45,26 +85,9 @@ func createLog(db *pebble.DB, shards int, created time.Time) error {
 	batch := db.NewBatch()
 	defer batch.Close()
 	l := Log{base: newBase(created.UnixMilli())}
-	width := new(big.Int).Lsh(big.NewInt(1), 128)
-	end := new(big.Int).Set(width)
-	width.Quo(width, big.NewInt(int64(shards)))
-	for i := range shards {
-		from := new(big.Int).Mul(width, big.NewInt(int64(i)))
-		to := new(big.Int).Add(from, width)
-		if i == shards-1 {
-			to = end
-		}
-		text, err := json.Marshal(shard{Shard: protocol.Shard{
-			ID:        shardID(uint32(i)),
-			HashFrom:  from.String(),
-			HashTo:    to.Sub(to, big.NewInt(1)).String(),
-			FirstSeq:  l.sequence(uint64(i) + 1),
-			CreatedAt: created.UnixMilli(),
-		}})
-		if err != nil {
-			return err
-		}
-		if err := batch.Set(shardKey(uint32(i)), text, nil); err != nil {
+	for i, r := range evenRanges(shards) {
+		s := newShard(uint32(i), nil, r, l.sequence(uint64(i)+1), created.UnixMilli())
+		if err := setShard(batch, s); err != nil {
 			return err
 		}
 	}
@@ -101,7 +124,7 @@ func (l *Log) load() (*view, error) {
 			v.open = append(v.open, s)
 		}
 	}
-	slices.SortFunc(v.open, func(a, b *shard) int { return a.from.compare(b.from) })
+	slices.SortFunc(v.open, byRange)
 	if err := checkCover(v.open); err != nil {
 		return nil, err
 	}
@@ -116,7 +139,7 @@ func (l *Log) loadShards() ([]*shard, error) {
 	defer it.Close()
 	var shards []*shard
 	for ok := it.First(); ok; ok = it.Next() {
-		s := &shard{number: uint32(len(shards))}
+		s := &shard{number: uint32(len(shards)), tip: new(atomic.Pointer[spot])}
 		if err := json.Unmarshal(it.Value(), s); err != nil || s.ID != shardID(s.number) {
 			return nil, fmt.Errorf("shard %d is damaged", s.number)
 		}
@@ -212,6 +235,44 @@ func (h hash) successor() (next hash, over bool) {
 	return h, h == hash{}
 }
 
+// predecessor gives the number before; it is not asked of 0.
+func (h hash) predecessor() hash {
+	if h.lo == 0 {
+		h.hi--
+	}
+	h.lo--
+	return h
+}
+
+// String gives the number in decimal.
+func (h hash) String() string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], h.hi)
+	binary.BigEndian.PutUint64(b[8:], h.lo)
+	return new(big.Int).SetBytes(b[:]).String()
+}
+
+// hashRange is inclusive.
+type hashRange struct{ from, to hash }
+
+// evenRanges cuts all hashes into n ranges of one width, but for the last, which
+// has the rest.
+func evenRanges(n int) []hashRange {
+	width := new(big.Int).Lsh(big.NewInt(1), 128)
+	width.Quo(width, big.NewInt(int64(n)))
+	out := make([]hashRange, n)
+	for i := range out {
+		out[i].to = hash{^uint64(0), ^uint64(0)}
+		if i > 0 {
+			var b [16]byte
+			new(big.Int).Mul(width, big.NewInt(int64(i))).FillBytes(b[:])
+			out[i].from = hash{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+			out[i-1].to = out[i].from.predecessor()
+		}
+	}
+	return out
+}
+
 // hashOf gives a record's place: its explicit hash key, else the MD5 of its
 // partition key.
 func hashOf(r *protocol.Record) (hash, error) {
@@ -222,8 +283,19 @@ func hashOf(r *protocol.Record) (hash, error) {
 		}
 		return h, nil
 	}
-	sum := md5.Sum([]byte(r.PartitionKey))
-	return hash{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])}, nil
+	return hashOfKey(r.PartitionKey), nil
+}
+
+// hashOfKey gives the MD5 of a partition key.
+func hashOfKey(key string) hash {
+	sum := md5.Sum([]byte(key))
+	return hash{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])}
+}
+
+// stray reports whether a partition key hashes outside the shard's range.
+func (s *shard) stray(key string) bool {
+	h := hashOfKey(key)
+	return h.compare(s.from) < 0 || h.compare(s.to) > 0
 }
 
 // parseHash reads a decimal 128-bit number.

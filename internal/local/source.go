@@ -27,28 +27,43 @@ type Source struct {
 }
 
 // Run hands over events until ctx ends, or until stop is closed and every shard
-// was handed over to its end.
+// was handed over to its end. Before stop is closed the log must have taken its
+// last event and reshard.
 func (s *Source) Run(ctx context.Context, stop <-chan struct{}) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	following := map[string]bool{}
-	for {
+	ends := map[string]chan struct{}{} // closed when a shard's follower has ended
+	for stopping := false; ; {
 		changed := s.Log.Changed() // before the look, so that no change is missed
 		shards, err := s.Log.Shards(ctx)
 		if err != nil {
 			s.Logger.Error("listing shards failed", "error", err)
 		}
-		for _, shard := range shards {
-			if !following[shard.ID] {
-				following[shard.ID] = true
-				wg.Go(func() { s.follow(ctx, stop, shard.ID) })
+		for _, shard := range shards { // parents before children
+			if ends[shard.ID] != nil {
+				continue
 			}
+			end := make(chan struct{})
+			ends[shard.ID] = end
+			var parents []chan struct{}
+			for _, p := range shard.Parents {
+				if parent := ends[p]; parent != nil { // else the log no longer has it
+					parents = append(parents, parent)
+				}
+			}
+			wg.Go(func() {
+				defer close(end)
+				s.follow(ctx, stop, shard.ID, parents)
+			})
+		}
+		if stopping {
+			return
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-stop:
-			return
+			stopping = true // and look once more: shards may have opened since
 		case <-changed:
 		}
 	}
@@ -60,8 +75,17 @@ const (
 	lastWait  = 5 * time.Second
 )
 
-// follow hands over one shard until it ends.
-func (s *Source) follow(ctx context.Context, stop <-chan struct{}, shard string) {
+// follow hands over one shard until it ends. It begins when the parents' followers
+// have ended: before, the handler could only refuse its events. They end at the
+// parents' end; if one ever ended earlier, the refusals would hold the shard up.
+func (s *Source) follow(ctx context.Context, stop <-chan struct{}, shard string, parents []chan struct{}) {
+	for _, parent := range parents {
+		select {
+		case <-ctx.Done():
+			return
+		case <-parent:
+		}
+	}
 	wait := firstWait
 	for ctx.Err() == nil {
 		ended, err := s.run(ctx, stop, shard, func() { wait = firstWait })

@@ -23,6 +23,7 @@ const (
 	keyItem       = 'I' // realtime.go: real-time items
 	keySegment    = 'D' // realtime.go: dedup segments
 	keyCheckpoint = 'C' // files.go: the archive's checkpoints
+	keyJournal    = 'J' // journal.go: how the batch layer stands
 	keyGeneration = 'V' // generation.go: the generation the directory is bound to
 )
 

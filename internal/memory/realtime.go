@@ -116,7 +116,9 @@ func (r *RealTime) PutSegment(_ context.Context, s protocol.Segment) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	of := r.segments[s.Shard]
-	i, found := slices.BinarySearchFunc(of, s.Through, func(x protocol.Segment, p protocol.Position) int { return x.Through.Compare(p) })
+	i, found := slices.BinarySearchFunc(of, s.SegmentID, func(x protocol.Segment, id protocol.SegmentID) int {
+		return cmp.Or(x.Through.Compare(id.Through), cmp.Compare(x.Part, id.Part))
+	})
 	if !found {
 		r.segments[s.Shard] = slices.Insert(slices.Clone(of), i, s)
 	}
@@ -131,9 +133,9 @@ func (r *RealTime) Segments(_ context.Context, shard string) ([]protocol.Segment
 }
 
 // DeleteSegment implements protocol.RealTime.
-func (r *RealTime) DeleteSegment(_ context.Context, shard string, through protocol.Position) error {
+func (r *RealTime) DeleteSegment(_ context.Context, id protocol.SegmentID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.segments[shard] = slices.DeleteFunc(slices.Clone(r.segments[shard]), func(s protocol.Segment) bool { return s.Through == through })
+	r.segments[id.Shard] = slices.DeleteFunc(slices.Clone(r.segments[id.Shard]), func(s protocol.Segment) bool { return s.SegmentID == id })
 	return nil
 }

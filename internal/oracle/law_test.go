@@ -206,7 +206,7 @@ func TestRowsAreThoseOfTheRowLogic(t *testing.T) {
 
 func sameRow(t *testing.T, o *Oracle, rows *rowlogic.Batch, i int) {
 	t.Helper()
-	r, verdict := o.row(rows.Events[i].Data)
+	r, _, verdict := o.row(rows.Events[i])
 	if string(verdict.Outcome) != string(rows.Outcome[i]) || verdict.Reason != rows.Reason[i] {
 		t.Errorf("the oracle says %s %q, row logic says %s %q: %s", verdict.Outcome, verdict.Reason, rows.Outcome[i], rows.Reason[i], rows.Detail[i])
 	}

@@ -20,13 +20,15 @@ type Outcome string
 
 // The outcomes.
 const (
-	Accepted Outcome = "accepted"
-	Rejected Outcome = "rejected"
-	Dropped  Outcome = "dropped"
+	Accepted  Outcome = "accepted"
+	Rejected  Outcome = "rejected"
+	Dropped   Outcome = "dropped"
+	Duplicate Outcome = "duplicate"
 )
 
 // Oracle holds the cells of all views over the events added so far. Its memory
-// grows with the cells, not with the events. It is not safe for concurrent use.
+// grows with the cells, not with the events; see Log for what duplicates take. It
+// is not safe for concurrent use.
 type Oracle struct {
 	def      *definition.Definition
 	views    []*cells // the user's, in order of declaration
@@ -51,19 +53,16 @@ func New(def *definition.Definition, views ...string) *Oracle {
 	return o
 }
 
-// Add adds one event and says what became of it. Each event is added once; the
-// order does not matter.
-func (o *Oracle) Add(ev protocol.Event) Verdict {
-	row, verdict := o.row(ev.Data)
-	if verdict.Outcome == Accepted {
+// count adds a row to the cells it is in.
+func (o *Oracle) count(r row, verdict Verdict) {
+	if verdict == accepted {
 		for _, c := range o.views {
-			if c.holds(row) {
-				c.add(row)
+			if c.holds(r) {
+				c.add(r)
 			}
 		}
 	}
 	o.outcomes[verdict]++
-	return verdict
 }
 
 // Outcomes gives the number of events per outcome.
@@ -87,38 +86,50 @@ func (r row) get(name string) column.Value {
 
 // The verdicts that carry no reason.
 var (
-	accepted = Verdict{Outcome: Accepted}
-	dropped  = Verdict{Outcome: Dropped}
+	accepted  = Verdict{Outcome: Accepted}
+	dropped   = Verdict{Outcome: Dropped}
+	duplicate = Verdict{Outcome: Duplicate}
 )
 
 func rejected(format string, args ...any) Verdict {
 	return Verdict{Rejected, fmt.Sprintf(format, args...)}
 }
 
-// row makes an event's row: its bytes, then its values, then the steps of
-// clean, then what must not be null. The first that fails decides.
-func (o *Oracle) row(data []byte) (row, Verdict) {
-	object, reason := decode(data)
-	if reason != "" {
-		return nil, rejected("%s", reason)
+// row makes an event's row: its place, its bytes, then its values, then the
+// steps of clean, then what must not be null. The first that fails decides. id
+// is what identifies the event: null if nothing does, or if its bytes or its
+// values are unsound.
+func (o *Oracle) row(ev protocol.Event) (r row, id column.Value, v Verdict) {
+	if ev.Aggregated && ev.Stray {
+		return nil, column.Null, rejected("wrong shard")
 	}
-	r := row{}
+	object, reason := decode(ev.Data)
+	if reason != "" {
+		return nil, column.Null, rejected("%s", reason)
+	}
+	r = row{}
 	for _, c := range o.def.Events.Columns {
 		v, err := read(c, object)
 		switch {
 		case errors.Is(err, errType):
-			return nil, rejected("%s: wrong type", c.Name)
+			return nil, column.Null, rejected("%s: wrong type", c.Name)
 		case err != nil:
-			return nil, rejected("%s: not %s", c.Name, article(c.Type.String()))
+			return nil, column.Null, rejected("%s: not %s", c.Name, article(c.Type.String()))
 		}
 		r[c.Name] = v
 	}
+	id = r.get(o.def.Events.ID)
+	return r, id, o.clean(r)
+}
+
+// clean judges a row by the steps of clean and by what must not be null.
+func (o *Oracle) clean(r row) Verdict {
 	for _, s := range o.def.Clean {
 		if v := o.step(s, r); v != accepted {
-			return nil, v
+			return v
 		}
 	}
-	return r, o.complete(r)
+	return o.complete(r)
 }
 
 // complete judges a row after clean.

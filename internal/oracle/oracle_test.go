@@ -70,6 +70,7 @@ func texts(o *Oracle, view string) []string {
 func TestCellsComputedByHand(t *testing.T) {
 	t.Parallel()
 	o := New(parse(t, sales))
+	log := o.Log("shard")
 	for _, ev := range events(
 		`{"zipcode":95126,"item":{"name":" Tea "},"price":16,"sold_at":"2014-11-01 19:35:41.158","pieces":3}`,
 		`{"zipcode":"95199","item":{"name":"tea"},"price":"0.01","sold_at":1414870800}`,
@@ -81,7 +82,7 @@ func TestCellsComputedByHand(t *testing.T) {
 		`{"zipcode":"1","item":{"name":"tea"},"price":1.005,"sold_at":0}`,
 		`{"zipcode":"1","item"`,
 	) {
-		o.Add(ev)
+		log.Add(ev)
 	}
 	for view, want := range map[string][]string{
 		"by_product": {
@@ -108,7 +109,7 @@ func TestCellsComputedByHand(t *testing.T) {
 func TestOnlyNamedViewsAreKept(t *testing.T) {
 	t.Parallel()
 	o := New(parse(t, sales), "all_time")
-	o.Add(events(`{"item":{"name":"tea"},"price":1,"sold_at":0}`)[0])
+	o.Log("shard").Add(events(`{"item":{"name":"tea"},"price":1,"sold_at":0}`)[0])
 	if got := texts(o, "by_product"); got != nil {
 		t.Errorf("cells of a view that was not asked for: %q", got)
 	}

@@ -3,9 +3,9 @@
 // puts events through the Kinesis endpoint, asks over HTTP, and prints what it
 // took. docs/performance.md says what the figures mean.
 //
-// It uses the command and its interfaces, and no package of the product. Run it
-// with `make perf`, from the repository's root, on a machine that does nothing
-// else.
+// It uses the command and its interfaces, and no package of the product, only the
+// events of an example. Run it with `make perf`, from the repository's root, on a
+// machine that does nothing else.
 package main
 
 import (

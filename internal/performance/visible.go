@@ -13,6 +13,8 @@ const visibleFor = 30 * time.Second
 // measureVisible puts a steady stream and asks all the while what is committed.
 func measureVisible(ctx context.Context, b *bench) error {
 	_, err := b.with(ctx, "sales", func(p *pipeline) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		w := &watch{}
 		done := make(chan error, 1)
 		go func() {

@@ -142,13 +142,24 @@ type ItemPage struct {
 	Next  string // token of the next page; "" at the end
 }
 
-// Segment is what one committed batch adds to a shard's dedup set. Immutable.
-type Segment struct {
-	Shard      string
-	Through    Position
-	MaxArrival int64 // the latest arrival in it, milliseconds since 1970-01-01 UTC
-	Data       []byte
+// SegmentID names one dedup segment: a part of what the batch that ends at
+// Through adds to the shard's dedup set.
+type SegmentID struct {
+	Shard   string
+	Through Position
+	Part    int // from 0
 }
+
+// Segment is a dedup segment. Immutable.
+type Segment struct {
+	SegmentID
+	MaxArrival int64  // the latest arrival in it, milliseconds since 1970-01-01 UTC
+	Data       []byte // at most SegmentBytes
+}
+
+// SegmentBytes is the most that a segment's Data holds, so that every store
+// takes it as one item.
+const SegmentBytes = 300_000
 
 // RealTime holds the real-time items and dedup segments of one generation.
 // Every read is strongly consistent.
@@ -158,17 +169,18 @@ type RealTime interface {
 	// Put stores each item under its condition and says which were stored. It is
 	// not a transaction: any subset may land before an error.
 	Put(ctx context.Context, puts []Put) ([]bool, error)
-	// Query pages through a view's items with bucket starts in [from, to), by time, then dims.
+	// Query pages through a view's items with bucket starts in [from, to), in any
+	// order that stays the same from page to page.
 	Query(ctx context.Context, view string, from, to int64, token string) (ItemPage, error)
 	// Discard deletes a shard's items with an epoch up to and including the given one.
 	Discard(ctx context.Context, shard string, epoch int64) (deleted int64, err error)
 
 	// PutSegment stores a segment; storing the same one again changes nothing.
 	PutSegment(ctx context.Context, s Segment) error
-	// Segments reads a shard's segments in log order.
+	// Segments reads a shard's segments by position and part.
 	Segments(ctx context.Context, shard string) ([]Segment, error)
 	// DeleteSegment deletes one segment; a missing one is no error.
-	DeleteSegment(ctx context.Context, shard string, through Position) error
+	DeleteSegment(ctx context.Context, id SegmentID) error
 }
 
 // File is one immutable file of the master dataset.

@@ -45,7 +45,7 @@ type Reader struct {
 	// Freeze optionally gives ledger and items as they stand at one moment, and a
 	// function that lets them go. A store that can do it spares the reader from
 	// reading again when writers are faster than it.
-	Freeze func() (Ledger, RealTime, func())
+	Freeze func() (Ledger, RealTime, func(), error)
 	// Pause waits before a reading begins anew; nil is a timer.
 	Pause func(ctx context.Context, d time.Duration) error
 }
@@ -89,7 +89,10 @@ func (r *Reader) attempt(ctx context.Context, ranges []Range, v Visitor) (*Snaps
 	ledger, items := r.Ledger, r.RealTime
 	if r.Freeze != nil {
 		var release func()
-		ledger, items, release = r.Freeze()
+		var err error
+		if ledger, items, release, err = r.Freeze(); err != nil {
+			return nil, fmt.Errorf("freezing the store: %w", err)
+		}
 		defer release()
 	}
 	v.Reset()

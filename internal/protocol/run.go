@@ -189,7 +189,7 @@ func (r *Run) deleteOld(ctx context.Context, current Pointer) error {
 		if err != nil {
 			return err
 		}
-		if v == current.Version || seq > current.Seq-int64(r.Kept) {
+		if v == current.Version || seq >= current.Seq-int64(r.Kept) {
 			continue
 		}
 		if err := r.Views.Delete(ctx, v); err != nil {

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -23,16 +24,46 @@ type Delta struct {
 // Folder turns events into what they add to the real-time views. It is
 // deterministic: a retry gives the same bytes.
 type Folder interface {
-	// Dedup says whether duplicates are decided, so that segments are needed.
-	Dedup() bool
-	// Fold gives the deltas of the events, one per cell, and the dedup segment
-	// they add. seen holds the segments before them, ancestors first.
-	Fold(ctx context.Context, shard string, events []Event, seen []Segment) ([]Delta, Segment, error)
+	// Fold gives what the events add. They lie directly behind seen.
+	Fold(ctx context.Context, shard string, events []Event, seen Seen) (Folded, error)
 	// Merge merges two states of a view.
 	Merge(view string, a, b []byte) ([]byte, error)
-	// Keep is how long a segment must outlive the arrivals in it, in milliseconds:
-	// the dedup window and the slack for arrivals that go backwards.
-	Keep() int64
+}
+
+// Seen is the dedup set at a committed position of a shard. A folder that still
+// has the set of that very position, made by adding batches to an earlier one,
+// need not load it.
+type Seen struct {
+	Through    Position
+	MaxArrival int64 // of the shard's events up to Through, milliseconds since 1970-01-01 UTC
+	// Load reads the segments that the set is made of, oldest first: all of every
+	// ancestor, and the shard's own up to Through. Fold gives its error on. A
+	// folder that decides no duplicates does not call it.
+	Load func(ctx context.Context) ([]Segment, error)
+}
+
+// Folded is what a batch adds.
+type Folded struct {
+	Deltas   []Delta     // one per cell
+	Segments []Segment   // what it adds to the dedup set, named by the position of its last event
+	Expired  []SegmentID // of the set before it, oldest first: see Expired
+}
+
+// Expired gives how many of a dedup set's segments nobody needs any more at a
+// committed position or after it. The segments are given oldest first, with the
+// latest arrival up to that position and how long a segment must outlive the
+// arrivals in it, in milliseconds: the dedup window and the slack for arrivals
+// that go backwards.
+//
+// They expire up to the first that is still needed, not one by one, since a
+// later segment may hold an older arrival of the same id.
+func Expired(set []Segment, maxArrival, keep int64) int {
+	for i := range set {
+		if set[i].MaxArrival >= maxArrival-keep {
+			return i
+		}
+	}
+	return len(set)
 }
 
 // Speed applies batches to the real-time views and commits them to the ledger.
@@ -158,31 +189,25 @@ func (s *Speed) create(ctx context.Context, shard string) error {
 // it, old ones too. Losing against another one is no error.
 func (s *Speed) finish(ctx context.Context, shard string, row Row, events []Event) error {
 	p := *row.Pending
-	seen, err := s.segments(ctx, shard, row.Through)
-	if err != nil {
-		return err
-	}
-	// The fence: eviction runs after a commit, so a set that was loaded while the
-	// row still stood at row.Rev is whole.
-	if mine, err := s.stillAt(ctx, shard, row.Rev); err != nil || !mine {
-		return err
-	}
 	if events == nil {
+		var err error
 		if events, err = ReadRange(ctx, s.Log, shard, row.Through, p.Through); err != nil {
 			return err
 		}
 	}
-	deltas, segment, err := s.Folder.Fold(ctx, shard, events, seen)
+	folded, err := s.Folder.Fold(ctx, shard, events, s.seen(shard, row))
+	if errors.Is(err, errOvertaken) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("folding events of %s: %w", shard, err)
 	}
-	if s.Folder.Dedup() {
-		segment.Shard, segment.Through = shard, p.Through
+	for _, segment := range folded.Segments {
 		if err := s.RealTime.PutSegment(ctx, segment); err != nil {
-			return fmt.Errorf("storing the dedup segment of %s: %w", shard, err)
+			return fmt.Errorf("storing a dedup segment of %s: %w", shard, err)
 		}
 	}
-	if stored, err := s.putItems(ctx, shard, row.Rev, p, deltas); err != nil || !stored {
+	if stored, err := s.putItems(ctx, shard, row.Rev, p, folded.Deltas); err != nil || !stored {
 		return err
 	}
 	next := row
@@ -197,10 +222,31 @@ func (s *Speed) finish(ctx context.Context, shard string, row Row, events []Even
 	if err != nil {
 		return fmt.Errorf("committing %s: %w", shard, err)
 	}
-	if committed && s.Folder.Dedup() {
-		return s.evict(ctx, shard, next)
+	if committed {
+		return s.evict(ctx, shard, folded.Expired)
 	}
 	return nil
+}
+
+// errOvertaken: another invocation has finished the batch meanwhile.
+var errOvertaken = errors.New("another invocation has finished the batch")
+
+// seen gives the dedup set behind which the pending batch of row begins.
+func (s *Speed) seen(shard string, row Row) Seen {
+	load := func(ctx context.Context) ([]Segment, error) {
+		set, err := s.segments(ctx, shard, row.Through)
+		if err != nil {
+			return nil, err
+		}
+		// The fence: eviction runs after a commit, so a set that was loaded while the
+		// row still stood at row.Rev is whole.
+		mine, err := s.stillAt(ctx, shard, row.Rev)
+		if err == nil && !mine {
+			err = errOvertaken
+		}
+		return set, err
+	}
+	return Seen{Through: row.Through, MaxArrival: row.MaxArrival, Load: load}
 }
 
 func (s *Speed) stillAt(ctx context.Context, shard string, rev int64) (bool, error) {
@@ -266,9 +312,6 @@ func (s *Speed) putItems(ctx context.Context, shard string, rev int64, p Pending
 // segments loads the dedup set: all segments of every ancestor, and the
 // shard's own up to the committed position.
 func (s *Speed) segments(ctx context.Context, shard string, through Position) ([]Segment, error) {
-	if !s.Folder.Dedup() {
-		return nil, nil
-	}
 	shards, err := s.Log.Shards(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing shards: %w", err)
@@ -288,23 +331,16 @@ func (s *Speed) segments(ctx context.Context, shard string, through Position) ([
 	return out, nil
 }
 
-// evict deletes the shard's own segments that nobody at or after the committed
-// position needs: oldest first, up to the first that is still needed, since a
-// later segment may hold an older arrival of the same id. Ancestors' segments
-// come first in that order and stay, a sibling may need them.
-func (s *Speed) evict(ctx context.Context, shard string, row Row) error {
-	segments, err := s.segments(ctx, shard, row.Through)
-	if err != nil {
-		return err
-	}
-	for _, seg := range segments {
-		if seg.MaxArrival >= row.MaxArrival-s.Folder.Keep() {
-			return nil
-		}
-		if seg.Shard != shard {
+// evict deletes the shard's own of the expired segments, oldest first, so that
+// what is left at any moment is whole from some segment on. Ancestors' stay, a
+// sibling may need them. What is not deleted now expires again with the set that
+// is loaded next.
+func (s *Speed) evict(ctx context.Context, shard string, expired []SegmentID) error {
+	for _, id := range expired {
+		if id.Shard != shard {
 			continue
 		}
-		if err := s.RealTime.DeleteSegment(ctx, shard, seg.Through); err != nil {
+		if err := s.RealTime.DeleteSegment(ctx, id); err != nil {
 			return fmt.Errorf("evicting a dedup segment of %s: %w", shard, err)
 		}
 	}

@@ -11,10 +11,16 @@ type Outcome string
 
 // The outcomes. Only accepted rows are in the user's views; all rows are in
 // the master dataset.
+//
+// Duplicate is not row logic's to find: whether an event is one depends on the
+// events before it. A row in the master dataset has the outcome it would have if
+// it were the first of its identity; whoever adds rows up decides about
+// duplicates, by the rows' identities.
 const (
-	Accepted Outcome = "accepted"
-	Rejected Outcome = "rejected"
-	Dropped  Outcome = "dropped"
+	Accepted  Outcome = "accepted"
+	Rejected  Outcome = "rejected"
+	Dropped   Outcome = "dropped"
+	Duplicate Outcome = "duplicate"
 )
 
 // Batch is the rows of a batch of events of one shard, column by column. Row i
@@ -32,12 +38,18 @@ type Batch struct {
 	Reason  []string                            // why a row was rejected, from a small set; "" for others
 	Detail  []string                            // what exactly was wrong with it, for people; "" for others
 	Hash    []uint64                            // protocol.Hash of each event
+	ID      []Identity                          // what duplicates are found by; nil if the definition has no event id
 	Times   map[definition.Grain]*column.Vector // per grain that a view uses: the start of the event time's bucket; null in a rejected row, but 0 in every row for None
 	index   map[string]int                      // column name -> index in Columns
 }
 
 // Accepted reports whether row i is in the user's views.
 func (b *Batch) Accepted(i int) bool { return b.Outcome[i] == Accepted }
+
+// MarkDuplicate makes row i a duplicate, whatever else it was.
+func (b *Batch) MarkDuplicate(i int) {
+	b.Outcome[i], b.Reason[i], b.Detail[i] = Duplicate, "", ""
+}
 
 // Vector gives a column by name; nil if there is none. It is what expr.Eval and
 // the dimensions of views read: definition.OutcomeColumn and

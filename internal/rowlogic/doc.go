@@ -16,17 +16,26 @@
 //
 // The first problem in this order decides:
 //
-//  1. The bytes: invalid UTF-8 anywhere; no bytes or only blanks; then the
+//  1. The place: an event in a KPL aggregate whose partition key belongs to
+//     another shard. The producer's library sends it again.
+//  2. The bytes: invalid UTF-8 anywhere; no bytes or only blanks; then the
 //     first of broken JSON, a name that an object holds twice, and nesting
 //     deeper than 1,000 levels; then a text that is not one object.
-//  2. The values, column by column in the order of declaration: a JSON type
+//  3. The values, column by column in the order of declaration: a JSON type
 //     that the column does not take, then a value that its type cannot hold
 //     exactly.
-//  3. The steps of clean, in order; within a step its assignments, in order.
+//  4. The steps of clean, in order; within a step its assignments, in order.
 //     An expression that fails rejects in any step. A row that a step drops or
 //     rejects is not seen by the steps after it.
-//  4. Required columns that are null after clean, in the order of declaration;
+//  5. Required columns that are null after clean, in the order of declaration;
 //     then the event time, required or not, if a view has time buckets.
+//
+// # Identities
+//
+// If the definition has an event id, every event whose bytes and values are
+// sound gets an Identity from its partition key and its id, unless that is null.
+// A row that clean drops or rejects has one too. The id is taken before clean,
+// so that changing the rules of clean changes no duplicate.
 //
 // # JSON
 //

@@ -24,8 +24,10 @@ type Logic struct {
 	index    map[string]int // column name -> index in columns
 	sources  []source       // the columns that events carry
 	steps    []step
-	needed   []int // columns that must not be null after clean, in the order they are checked
-	time     int   // the event-time column; -1: none
+	needed   []int  // columns that must not be null after clean, in the order they are checked
+	time     int    // the event-time column; -1: none
+	id       int    // the event-id column; -1: none
+	idType   string // its type, as the definition writes it
 	grains   []definition.Grain
 	scanners sync.Pool
 }
@@ -55,6 +57,9 @@ func New(def *definition.Definition) (*Logic, error) {
 	root := newPath(froms)
 	l.scanners.New = func() any { return scanner(&jsonScanner{root: root}) }
 	if err := l.prepareSteps(def.Clean); err != nil {
+		return nil, err
+	}
+	if err := l.prepareID(def); err != nil {
 		return nil, err
 	}
 	return l, l.prepareTime(def)
@@ -104,6 +109,7 @@ func (l *Logic) prepareTime(def *definition.Definition) error {
 func (l *Logic) Run(shard string, events []protocol.Event) *Batch {
 	b := l.newBatch(shard, events)
 	l.decode(b)
+	l.identify(b)
 	for i := range l.steps {
 		l.steps[i].run(b)
 	}
@@ -142,6 +148,10 @@ func (l *Logic) decode(b *Batch) {
 	for i := range b.Events {
 		e := &b.Events[i]
 		b.Hash[i] = protocol.Hash(b.Shard, e)
+		if e.Aggregated && e.Stray {
+			b.reject(i, wrongShard(e))
+			continue
+		}
 		p := s.scan(e.Data, fields)
 		if p == nil {
 			p = l.readFields(b, i, fields)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 // problem is why a row is rejected: a reason of the bounded set, and the detail
@@ -25,7 +26,14 @@ const (
 	reasonNotObject = "not an object"
 	reasonDuplicate = "duplicate name"
 	reasonDeep      = "nested too deeply"
+	reasonStray     = "wrong shard"
 )
+
+// wrongShard is the problem of an event in a KPL aggregate that the producer
+// will send again: it made the aggregate before a split or merge.
+func wrongShard(e *protocol.Event) problem {
+	return problem{reasonStray, "the partition key " + quote(e.PartitionKey) + " of this event in a KPL aggregate belongs to another shard, to which the producer sends it again"}
+}
 
 func reasonMissing(column string) string { return "missing " + column }
 
@@ -34,7 +42,7 @@ func reasonFailed(text string) string { return "expression failed: " + printable
 // Reasons gives every reason that a rejected row can have, sorted. A definition
 // has some reasons of its own per column and per step, so the set is small.
 func (l *Logic) Reasons() []string {
-	out := []string{reasonEmpty, reasonUTF8, reasonNotJSON, reasonNotObject, reasonDuplicate, reasonDeep}
+	out := []string{reasonEmpty, reasonUTF8, reasonNotJSON, reasonNotObject, reasonDuplicate, reasonDeep, reasonStray}
 	for _, s := range l.sources {
 		out = append(out, s.reasonType, s.reasonValue)
 	}

@@ -2,6 +2,7 @@ package serving_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"flag"
@@ -9,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/watershed-data/watershed/internal/doubleentry"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/serving"
 )
@@ -56,6 +59,20 @@ func TestFormats(t *testing.T) {
 		a := query(t, w.service(serving.Limits{}), serving.Query{View: "daily"})
 		golden(t, "empty.json", a.WriteJSON)
 		golden(t, "empty.txt", a.WriteTable)
+	})
+	t.Run("status of a batch layer that fails", func(t *testing.T) {
+		t.Parallel()
+		s := salesWorld(t).service(serving.Limits{})
+		s.Batch = func(context.Context) (doubleentry.Standing, error) { return failing(), nil }
+		st, err := s.Status(t.Context())
+		must(t, err)
+		st.Generation = "generation"
+		golden(t, "failing.json", func(w io.Writer) error {
+			e := json.NewEncoder(w)
+			e.SetIndent("", " ")
+			return e.Encode(st.Batch)
+		})
+		golden(t, "failing.txt", st.WriteTable)
 	})
 	t.Run("status", func(t *testing.T) {
 		t.Parallel()
@@ -104,6 +121,25 @@ func TestFormatsHoldEqualValues(t *testing.T) {
 				t.Errorf("row %d, %s: JSON has %v, the answer %+v", i, c.Name, x, v)
 			}
 		}
+	}
+}
+
+// failing is a batch layer that has not published since a shard lost events that
+// the log no longer holds; before, it repaired another one.
+func failing() doubleentry.Standing {
+	at := func(minute int) time.Time { return time.Date(2014, 11, 30, 23, minute, 0, 0, time.UTC) }
+	none := []string{}
+	repaired := doubleentry.Balance{At: at(10), Watershed: at(9), Equal: true, Shards: []doubleentry.Shard{
+		{Shard: "shardId-000000000000", Equal: true, Ledger: 7, Master: 7, Missing: 2, Repaired: 2, Spans: []string{"(1007:0, 1021:0]"}, SurplusAt: none, DifferingAt: none},
+	}}
+	now := doubleentry.Balance{At: at(40), Watershed: at(39), Shards: []doubleentry.Shard{
+		{Shard: "shardId-000000000000", Equal: true, Ledger: 9, Master: 9, Spans: none, SurplusAt: none, DifferingAt: none},
+		{Shard: "shardId-000000000001", Ledger: 12, Master: 11, Lost: 1, Spans: none, SurplusAt: none, DifferingAt: none, Why: "in (beginning, 1028:0] the ledger counts 4 events and the master dataset has 3, and the log no longer holds them: it begins after 1028:0"},
+	}}
+	return doubleentry.Standing{
+		Last:    &doubleentry.Run{At: at(40), Result: doubleentry.Failed, Error: "they disagree"},
+		Failing: &doubleentry.Failure{Since: at(20), Runs: 3, Mismatch: true, Error: "they disagree"},
+		Balance: &now, Repair: &repaired, Failed: 3, Repaired: 2,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/doubleentry"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -23,6 +24,10 @@ const (
 // Service answers queries on the merged views of one generation. It may be used
 // by several goroutines at once.
 type Service struct {
+	// Batch says how the batch layer stands, for the status; nil: nobody knows. Set
+	// it before use.
+	Batch func(context.Context) (doubleentry.Standing, error)
+
 	def    *definition.Definition
 	reader *protocol.Reader
 	now    func() int64

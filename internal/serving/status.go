@@ -7,6 +7,7 @@ import (
 
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/doubleentry"
 	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
@@ -15,16 +16,18 @@ import (
 
 // Status is how a pipeline stands, as one snapshot. Times are RFC 3339 in UTC.
 type Status struct {
-	Pipeline   string         `json:"pipeline"`
-	Generation string         `json:"generation"`
-	Version    *VersionStatus `json:"version"`   // null: none is published yet
-	Freshness  *string        `json:"freshness"` // as in Answer
-	Complete   bool           `json:"complete"`
-	Why        string         `json:"why,omitempty"`
-	Shards     []ShardStatus  `json:"shards"` // parents before children, then those that the log no longer lists
-	Outcomes   Outcomes       `json:"outcomes"`
-	Columns    []ColumnStatus `json:"columns"` // those that events carry
-	Views      []ViewStatus   `json:"views"`
+	Pipeline   string                `json:"pipeline"`
+	Generation string                `json:"generation"`
+	Version    *VersionStatus        `json:"version"`   // null: none is published yet
+	Freshness  *string               `json:"freshness"` // as in Answer
+	Batch      *doubleentry.Standing `json:"batch"`     // null: it is not known here
+	Complete   bool                  `json:"complete"`
+	Why        string                `json:"why,omitempty"`
+	Shards     []ShardStatus         `json:"shards"` // parents before children, then those that the log no longer lists
+	Outcomes   Outcomes              `json:"outcomes"`
+	Columns    []ColumnStatus        `json:"columns"` // those that events carry
+	ID         string                `json:"id"`      // the column that identifies an event; "": none
+	Views      []ViewStatus          `json:"views"`
 }
 
 // ColumnStatus is one column that events carry, so that a producer knows what
@@ -81,9 +84,10 @@ func (s ShardStatus) PendingSeconds(now int64) float64 {
 
 // Outcomes counts all events by what became of them.
 type Outcomes struct {
-	Accepted int64 `json:"accepted"`
-	Rejected int64 `json:"rejected"`
-	Dropped  int64 `json:"dropped"`
+	Accepted  int64 `json:"accepted"`
+	Rejected  int64 `json:"rejected"`
+	Dropped   int64 `json:"dropped"`
+	Duplicate int64 `json:"duplicate"`
 }
 
 // ViewStatus is one view as declared.
@@ -96,7 +100,7 @@ type ViewStatus struct {
 
 // Status tells how the pipeline stands.
 func (s *Service) Status(ctx context.Context) (*Status, error) {
-	out := &Status{Pipeline: s.def.Pipeline, Generation: s.def.Generation, Columns: s.columnStatus(), Views: s.viewStatus(), Shards: []ShardStatus{}}
+	out := &Status{Pipeline: s.def.Pipeline, Generation: s.def.Generation, Columns: s.columnStatus(), ID: s.def.Events.ID, Views: s.viewStatus(), Shards: []ShardStatus{}}
 	snapshot, err := s.Cells(ctx, []string{definition.OutcomesView}, func(_ string, key protocol.Key, states []measure.State) error {
 		return out.Outcomes.add(key.Dims, states[0].N)
 	})
@@ -109,6 +113,13 @@ func (s *Service) Status(ctx context.Context) (*Status, error) {
 			v.Ledger += cut.Count
 		}
 		out.Version = v
+	}
+	if s.Batch != nil {
+		standing, err := s.Batch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out.Batch = &standing
 	}
 	state, err := s.freshness(ctx, snapshot)
 	if err != nil {
@@ -198,6 +209,8 @@ func (o *Outcomes) add(dims string, events int64) error {
 		o.Rejected += events
 	case rowlogic.Dropped:
 		o.Dropped += events
+	case rowlogic.Duplicate:
+		o.Duplicate += events
 	default:
 		return fmt.Errorf("reading view %s: %q is no outcome", definition.OutcomesView, outcome)
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/watershed-data/watershed/internal/doubleentry"
 )
 
 // WriteJSON writes the status as one JSON object and a line end.
@@ -33,16 +35,56 @@ func (s *Status) WriteTable(w io.Writer) error {
 		line("version", "%s (number %d), watershed %s, %s ago", v.Name, v.Seq, v.Watershed, age)
 		line("", "%s in the master dataset, %d in the ledger", plural(int(v.Events), "event"), v.Ledger)
 	}
+	if s.Batch != nil {
+		batchLines(line, s.Batch)
+	}
 	line("fresh to", "%s", orNone(s.Freshness))
 	if s.Complete {
 		line("complete", "yes")
 	} else {
 		line("complete", "no: %s", printable(s.Why))
 	}
-	line("events", "%d accepted, %d rejected, %d dropped", s.Outcomes.Accepted, s.Outcomes.Rejected, s.Outcomes.Dropped)
+	line("events", "%d accepted, %d rejected, %d dropped, %d duplicates", s.Outcomes.Accepted, s.Outcomes.Rejected, s.Outcomes.Dropped, s.Outcomes.Duplicate)
 	s.shardTable(out)
 	s.viewTable(out)
 	return out.Flush()
+}
+
+// batchLines says how the last batch run ended, since when runs fail, and what the
+// double entry gave, shard by shard where there is something to tell.
+func batchLines(line func(name, format string, args ...any), st *doubleentry.Standing) {
+	switch last, failing := st.Last, st.Failing; {
+	case last == nil:
+		line("batch", "no run yet")
+	case failing == nil:
+		line("batch", "last run %s at %s", last.Result, instant(last.At.UnixMilli()))
+	default:
+		line("batch", "FAILING since %s, %s; the last at %s", instant(failing.Since.UnixMilli()), plural(int(failing.Runs), "run"), instant(last.At.UnixMilli()))
+		if !failing.Mismatch { // the balance tells it better
+			line("", "%s", printable(failing.Error))
+		}
+	}
+	b := st.Balance
+	if b == nil {
+		return
+	}
+	at := instant(b.At.UnixMilli())
+	switch {
+	case !b.Equal:
+		line("balance", "NOT EQUAL at %s: the ledger and the master dataset disagree", at)
+	case b.Doubled:
+		line("balance", "equal at %s, %s on both sides; rows that are there more than once count once", at, plural(int(b.Ledger()), "event"))
+	default:
+		line("balance", "equal at %s, %s on both sides", at, plural(int(b.Ledger()), "event"))
+	}
+	for _, shard := range b.Shards {
+		if !shard.Equal || shard.Why != "" {
+			line("", "%s", printable(shard.String()))
+		}
+	}
+	if r := st.Repair; r != nil && r.At != b.At {
+		line("repaired", "%s at %s, %d in all", plural(int(r.Repaired()), "event"), instant(r.At.UnixMilli()), st.Repaired)
+	}
 }
 
 func (s *Status) shardTable(out *bufio.Writer) {

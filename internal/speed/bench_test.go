@@ -20,7 +20,7 @@ func BenchmarkFold(b *testing.B) {
 			folder, events := salesFolder(b, n)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := folder.Fold(context.Background(), "shardId-000000000000", events, nil); err != nil {
+				if _, err := folder.Fold(context.Background(), "shardId-000000000000", events, protocol.Seen{}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -32,14 +32,14 @@ func BenchmarkFold(b *testing.B) {
 // BenchmarkMerge merges a delta into an item, as every cell of a batch is.
 func BenchmarkMerge(b *testing.B) {
 	folder, events := salesFolder(b, 5_000)
-	deltas, _, err := folder.Fold(context.Background(), "shardId-000000000000", events, nil)
+	folded, err := folder.Fold(context.Background(), "shardId-000000000000", events, protocol.Seen{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		d := deltas[i%len(deltas)]
+		d := folded.Deltas[i%len(folded.Deltas)]
 		if _, err := folder.Merge(d.Key.View, d.State, d.State); err != nil {
 			b.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
@@ -17,37 +18,69 @@ import (
 	"github.com/watershed-data/watershed/internal/view"
 )
 
+// Slack is by how much arrivals in a lineage may go backwards without a
+// duplicate being overlooked: ids are remembered for the dedup window and this
+// much longer. Kinesis's arrivals are approximate by far less.
+const Slack = time.Hour
+
 // Folder computes what events add to the views. It implements protocol.Folder
 // and may be used at once from several goroutines.
+//
+// If the definition has an event id, it keeps the dedup sets of the shards it
+// works on in memory: about 60 bytes for each event with an id that arrived
+// within the dedup window and Slack.
 type Folder struct {
-	logic *rowlogic.Logic
-	views []definition.View
-	sets  map[string][]measure.Measure
+	logic  *rowlogic.Logic
+	views  []definition.View
+	sets   map[string][]measure.Measure
+	within int64 // the dedup window in milliseconds
+	seen   cache
 }
 
 // NewFolder makes the folder of a definition's views, the built-in one too.
 func NewFolder(def *definition.Definition, logic *rowlogic.Logic) *Folder {
-	f := &Folder{logic: logic, views: def.AllViews(), sets: map[string][]measure.Measure{}}
+	f := &Folder{logic: logic, views: def.AllViews(), sets: map[string][]measure.Measure{}, within: def.Events.DedupeWithin.Milliseconds()}
 	for _, v := range f.views {
 		f.sets[v.Name] = measure.New(v)
 	}
 	return f
 }
 
-// Dedup implements protocol.Folder: without an event id an event is its position.
-func (f *Folder) Dedup() bool { return false }
-
-// Keep implements protocol.Folder.
-func (f *Folder) Keep() int64 { return 0 }
-
 // Fold implements protocol.Folder.
-func (f *Folder) Fold(_ context.Context, shard string, events []protocol.Event, _ []protocol.Segment) ([]protocol.Delta, protocol.Segment, error) {
+func (f *Folder) Fold(ctx context.Context, shard string, events []protocol.Event, before protocol.Seen) (protocol.Folded, error) {
 	rows := f.logic.Run(shard, events)
-	var out []protocol.Delta
-	for _, v := range f.views {
-		out = append(out, fold(v, f.sets[v.Name], rows)...)
+	var out protocol.Folded
+	if rows.ID != nil && len(events) > 0 {
+		var err error
+		if out.Segments, out.Expired, err = f.dedup(ctx, rows, before); err != nil {
+			return protocol.Folded{}, err
+		}
 	}
-	return out, protocol.Segment{}, nil
+	for _, v := range f.views {
+		out.Deltas = append(out.Deltas, fold(v, f.sets[v.Name], rows)...)
+	}
+	return out, nil
+}
+
+// dedup marks the duplicates among the rows. It gives the segments that the rows
+// add to the dedup set, and those before them that have expired.
+func (f *Folder) dedup(ctx context.Context, rows *rowlogic.Batch, before protocol.Seen) ([]protocol.Segment, []protocol.SegmentID, error) {
+	keep := f.within + Slack.Milliseconds()
+	s := f.seen.take(rows.Shard, before.Through)
+	if s == nil {
+		loaded, err := before.Load(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if s, err = newSeen(rows.Shard, before.Through, loaded); err != nil {
+			return nil, nil, err
+		}
+	}
+	s.expire(before.MaxArrival, keep)
+	parts := s.add(rows, f.within, protocol.SegmentBytes)
+	expired := slices.Clone(s.expired)
+	f.seen.put(s, keep)
+	return parts, expired, nil
 }
 
 // Merge implements protocol.Folder.

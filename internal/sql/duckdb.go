@@ -24,25 +24,50 @@ type DuckDB struct {
 	Def *definition.Definition
 }
 
-// rows is the relation that the queries of a run read.
-const rows = `"rows"`
+// The relations that the queries of a run read. Without an event id, stored and
+// rows are one.
+const (
+	rows       = `"rows"`       // what views are made of
+	stored     = `"stored"`     // the rows as row logic made them, which the figures are of
+	duplicates = `"duplicates"` // the positions of duplicates
+)
 
-// Rows gives the statement that makes the relation of a source's rows, with the
-// columns that figures and views need. It goes before the queries, in the same
+// Rows gives the statements that make the relation of a source's rows, with the
+// columns that figures and views need. They go before the queries, in the same
 // transaction.
 //
 // The relation is a view: to read a column again is cheaper than to stage rows.
 // Keeping one row per position is not, so that is staged once.
-func (d DuckDB) Rows(s Source) (string, error) {
-	if len(s.Files) == 0 || len(s.Cut) == 0 {
-		return d.noRows(), nil
+func (d DuckDB) Rows(s Source) ([]string, error) {
+	first := d.noRows()
+	if len(s.Files) > 0 && len(s.Cut) > 0 {
+		var err error
+		if first, err = d.stored(s); err != nil {
+			return nil, err
+		}
 	}
+	if d.Def.Events.ID == "" {
+		return []string{first}, nil
+	}
+	return []string{first, d.duplicates(), d.judged()}, nil
+}
+
+// all is the relation of the rows as they are stored.
+func (d DuckDB) all() string {
+	if d.Def.Events.ID == "" {
+		return rows
+	}
+	return stored
+}
+
+// stored makes the relation of the rows up to the cut as they are in the files.
+func (d DuckDB) stored(s Source) (string, error) {
 	kind := "VIEW"
 	if s.Distinct {
 		kind = "TABLE"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TEMP %s %s AS\nSELECT\n  %s\nFROM read_parquet([\n", kind, rows, fields("m", d.columns()))
+	fmt.Fprintf(&b, "CREATE TEMP %s %s AS\nSELECT\n  %s\nFROM read_parquet([\n", kind, d.all(), fields("m", d.columns()))
 	for i, f := range s.Files {
 		if err := checkText("file name", f); err != nil {
 			return "", err
@@ -65,6 +90,52 @@ func (d DuckDB) Rows(s Source) (string, error) {
 	return b.String(), nil
 }
 
+// duplicates makes the relation of the rows before which, in the order of
+// positions, comes one of the same identity that arrived at most the window
+// earlier. Positions order an identity's rows over its whole lineage: sequence
+// numbers grow when a shard splits or merges.
+//
+// Only identities that occur again go through the window, which are few: to
+// count all of them is cheap, to sort all rows is not.
+func (d DuckDB) duplicates() string {
+	high, low := name(archive.IDHighColumn), name(archive.IDLowColumn)
+	position, arrival := name(archive.PositionColumn), name(archive.ArrivalColumn)
+	return fmt.Sprintf(`CREATE TEMP TABLE %[1]s AS
+WITH again AS (
+  SELECT %[3]s, %[4]s
+  FROM %[2]s
+  WHERE %[3]s IS NOT NULL
+  GROUP BY %[3]s, %[4]s
+  HAVING count(*) > 1
+)
+SELECT s.%[5]s, s.%[6]s
+FROM %[2]s AS s
+JOIN again ON s.%[3]s = again.%[3]s AND s.%[4]s = again.%[4]s
+QUALIFY s.%[7]s - lag(s.%[7]s) OVER (PARTITION BY s.%[3]s, s.%[4]s ORDER BY s.%[6]s) <= %[8]d`,
+		duplicates, stored, high, low, name(archive.ShardColumn), position, arrival, d.Def.Events.DedupeWithin.Milliseconds())
+}
+
+// judged makes the relation of the rows with the outcome that they have among
+// all others.
+func (d DuckDB) judged() string {
+	shard, position := name(archive.ShardColumn), name(archive.PositionColumn)
+	var list []string
+	for _, c := range d.columns() {
+		of := "s." + name(c)
+		switch c {
+		case definition.OutcomeColumn:
+			of = fmt.Sprintf("CASE WHEN d.%s IS NULL THEN %s ELSE %s END AS %s", position, of, literal(string(rowlogic.Duplicate)), name(c))
+		case definition.ReasonColumn:
+			of = fmt.Sprintf("CASE WHEN d.%s IS NULL THEN %s END AS %s", position, of, name(c))
+		case archive.PositionColumn, archive.ArrivalColumn, archive.IDHighColumn, archive.IDLowColumn:
+			continue
+		}
+		list = append(list, of)
+	}
+	return fmt.Sprintf("CREATE TEMP VIEW %s AS\nSELECT\n  %s\nFROM %s AS s\nLEFT JOIN %s AS d ON s.%s = d.%s AND s.%s = d.%s",
+		rows, strings.Join(list, ",\n  "), stored, duplicates, shard, shard, position, position)
+}
+
 // noRows makes the relation without any row; read_parquet takes no empty list.
 func (d DuckDB) noRows() string {
 	types := map[archive.Physical]string{
@@ -77,7 +148,7 @@ func (d DuckDB) noRows() string {
 			lines = append(lines, name(c.Name)+" "+types[c.Physical])
 		}
 	}
-	return fmt.Sprintf("CREATE TEMP TABLE %s (\n  %s\n)", rows, strings.Join(lines, ",\n  "))
+	return fmt.Sprintf("CREATE TEMP TABLE %s (\n  %s\n)", d.all(), strings.Join(lines, ",\n  "))
 }
 
 // columns lists the columns that figures and views read.
@@ -95,6 +166,8 @@ func (d DuckDB) needs(column string) bool {
 	switch column {
 	case archive.ShardColumn, archive.HashHighColumn, archive.HashLowColumn:
 		return true
+	case archive.PositionColumn, archive.ArrivalColumn, archive.IDHighColumn, archive.IDLowColumn:
+		return d.Def.Events.ID != "" // to find duplicates
 	}
 	for _, v := range d.Def.AllViews() {
 		if v.Every != definition.None && column == archive.TimeColumn(v.Every) || !v.Outcomes && column == definition.OutcomeColumn {
@@ -120,7 +193,7 @@ func (d DuckDB) needs(column string) bool {
 func (d DuckDB) Figures() string {
 	shard := name(archive.ShardColumn)
 	return fmt.Sprintf("SELECT\n  %s,\n  count(*),\n  sum(%s),\n  sum(%s)\nFROM %s\nGROUP BY %s\nORDER BY %s",
-		shard, name(archive.HashHighColumn), name(archive.HashLowColumn), rows, shard, shard)
+		shard, name(archive.HashHighColumn), name(archive.HashLowColumn), d.all(), shard, shard)
 }
 
 // View gives the query for a view's groups with their states, in the columns and

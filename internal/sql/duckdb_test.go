@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/duckdb/duckdb-go/v2" // the engine that runs the golden files
 
@@ -65,8 +66,12 @@ func TestGolden(t *testing.T) {
 	distinct.Distinct = true
 	none.Files = nil
 	statements := map[string]string{"figures": d.Figures()}
+	identified := *def
+	identified.Events = definition.Events{ID: "through", DedupeWithin: 15 * time.Minute}
+	statements["figures_id"] = render.DuckDB{Def: &identified}.Figures()
 	for name, s := range map[string]render.Source{"rows": source, "rows_distinct": distinct, "rows_none": none} {
-		statements[name] = must(t)(d.Rows(s))
+		statements[name] = script(t)(d.Rows(s))
+		statements[name+"_id"] = script(t)(render.DuckDB{Def: &identified}.Rows(s))
 	}
 	for _, v := range def.AllViews() {
 		statements["view_"+v.Name] = must(t)(d.View(v))
@@ -108,7 +113,7 @@ func run(t *testing.T, def *definition.Definition, statements map[string]string)
 	for _, rows := range []struct {
 		statement string
 		count     int
-	}{{"rows", 2}, {"rows_distinct", 1}, {"rows_none", 0}} {
+	}{{"rows", 2}, {"rows_distinct", 1}, {"rows_none", 0}, {"rows_id", 2}, {"rows_distinct_id", 1}, {"rows_none_id", 0}} {
 		db, err := sql.Open("duckdb", "")
 		if err != nil {
 			t.Fatal(err)
@@ -127,9 +132,11 @@ func run(t *testing.T, def *definition.Definition, statements map[string]string)
 			}
 			return n
 		}
-		count(rows.statement, statements[rows.statement])
+		for _, statement := range strings.Split(statements[rows.statement], ";\n") {
+			count(rows.statement, statement)
+		}
 		for name, statement := range statements {
-			if strings.HasPrefix(name, "rows") {
+			if strings.HasPrefix(name, "rows") || name == "figures_id" && !strings.HasSuffix(rows.statement, "_id") {
 				continue
 			}
 			if n := count(name, statement); name != "copy" && n != min(rows.count, 1) {
@@ -160,6 +167,14 @@ func row(def *definition.Definition) *rowlogic.Batch {
 		b.Columns = append(b.Columns, column.NewVector(c.Type, 1))
 	}
 	return b
+}
+
+// script joins statements.
+func script(t *testing.T) func([]string, error) string {
+	return func(statements []string, err error) string {
+		t.Helper()
+		return must(t)(strings.Join(statements, ";\n"), err)
+	}
 }
 
 func must(t *testing.T) func(string, error) string {
@@ -226,7 +241,7 @@ func TestQuotes(t *testing.T) {
 	}
 	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
-	rows := must(t)(d.Rows(render.Source{Files: []string{path}, Cut: map[string]protocol.Position{b.Shard: {Seq: "100", Sub: 3}}}))
+	rows := script(t)(d.Rows(render.Source{Files: []string{path}, Cut: map[string]protocol.Position{b.Shard: {Seq: "100", Sub: 3}}}))
 	if _, err := db.Exec(rows); err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,15 @@ func openMaster(ctx context.Context, store protocol.Master, scan Scan) (*master,
 	return m, nil
 }
 
+// first gives the position of a shard's first row; the zero Position if it has
+// none.
+func (m *master) first(shard string) protocol.Position {
+	if m == nil || len(m.runs[shard]) == 0 {
+		return protocol.Position{}
+	}
+	return m.runs[shard][0].first
+}
+
 func (m *master) index(ctx context.Context, f protocol.File) error {
 	open := map[string]*sorted{}
 	end := func(shard string) { m.runs[shard] = append(m.runs[shard], *open[shard]) }

@@ -90,7 +90,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 	fmt.Fprintln(&text, version)
 	fmt.Fprintf(&text, "recomputed %d events from their raw bytes: %d from the master dataset, %d from the log\n", r.Events, r.FromMaster, r.FromLog)
-	fmt.Fprintf(&text, "%d accepted, %d rejected, %d dropped\n\n", r.Outcomes["accepted"], r.Outcomes["rejected"], r.Outcomes["dropped"])
+	fmt.Fprintf(&text, "%d accepted, %d rejected, %d dropped, %d duplicates\n\n", r.Outcomes["accepted"], r.Outcomes["rejected"], r.Outcomes["dropped"], r.Outcomes["duplicate"])
 
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "cells\tdifferent\t\x00view")

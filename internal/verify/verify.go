@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/measure"
@@ -107,35 +105,47 @@ func names(views []definition.View) []string {
 }
 
 // recompute sends every event that the snapshot holds through the oracle, shard
-// by shard, and holds each shard against the ledger.
+// by shard, ancestors first, and holds each shard against the ledger.
 func (r *run) recompute(ctx context.Context) error {
 	for _, row := range r.snapshot.Rows {
 		r.expected += row.Count
 	}
 	var index *master
-	for _, shard := range slices.Sorted(maps.Keys(r.snapshot.Rows)) {
-		row := r.snapshot.Rows[shard]
-		at := entry{through: row.From}
-		if cut, ok := r.cut(shard); ok && cut.Through.After(row.From) {
-			if index == nil {
-				var err error
-				if index, err = openMaster(ctx, r.Master, r.Scan); err != nil {
-					return err
-				}
-			}
-			if err := r.fromMaster(ctx, index, shard, row.From, cut, &at); err != nil {
-				return err
-			}
-			at.through = cut.Through
-		}
-		if err := r.fromLog(ctx, shard, row.Through, &at); err != nil {
+	if r.snapshot.Manifest != nil {
+		var err error
+		if index, err = openMaster(ctx, r.Master, r.Scan); err != nil {
 			return err
 		}
-		r.against("ledger of "+shard, at, row.Count, row.Sum)
+	}
+	family := newFamily(r.snapshot, index)
+	for _, shard := range family.order {
+		log := family.begin(r.oracle, shard)
+		if err := r.shard(ctx, index, shard, log); err != nil {
+			return err
+		}
+		family.end(shard, log)
 	}
 	for outcome, n := range r.oracle.Outcomes() {
 		r.result.Outcomes[string(outcome)] = n
 	}
+	return nil
+}
+
+// shard sends a shard's events through the oracle and holds them against the
+// ledger.
+func (r *run) shard(ctx context.Context, index *master, shard string, log *oracle.Log) error {
+	row := r.snapshot.Rows[shard]
+	at := entry{through: row.From, log: log}
+	if cut, ok := r.cut(shard); ok && cut.Through.After(row.From) {
+		if err := r.fromMaster(ctx, index, shard, row.From, cut, &at); err != nil {
+			return err
+		}
+		at.through = cut.Through
+	}
+	if err := r.fromLog(ctx, shard, row.Through, &at); err != nil {
+		return err
+	}
+	r.against("ledger of "+shard, at, row.Count, row.Sum)
 	return nil
 }
 
@@ -152,12 +162,13 @@ func (r *run) cut(shard string) (protocol.Cut, bool) {
 // counted and hashed so far.
 type entry struct {
 	through protocol.Position
+	log     *oracle.Log
 	count   int64
 	sum     protocol.Sum
 }
 
 func (r *run) add(shard string, ev protocol.Event, at *entry) {
-	r.oracle.Add(ev)
+	at.log.Add(ev)
 	at.count++
 	at.sum = at.sum.Add(protocol.Hash(shard, &ev))
 	r.result.Events++

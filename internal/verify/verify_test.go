@@ -123,11 +123,11 @@ func (w *world) read(t *testing.T, shard string) []protocol.Event {
 // fold adds events to the answer as the speed layer would.
 func (w *world) fold(t *testing.T, shard string, events []protocol.Event) {
 	t.Helper()
-	deltas, _, err := w.folder.Fold(context.Background(), shard, events, nil)
+	folded, err := w.folder.Fold(context.Background(), shard, events, protocol.Seen{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range deltas {
+	for _, d := range folded.Deltas {
 		if old := w.answer[d.Key]; old != nil {
 			if d.State, err = w.folder.Merge(d.Key.View, old, d.State); err != nil {
 				t.Fatal(err)

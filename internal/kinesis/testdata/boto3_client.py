@@ -83,7 +83,28 @@ refused("ResourceInUseException", kinesis.create_stream, StreamName="sales", Sha
 refused("ValidationException", kinesis.put_records, StreamName="sales", Records=[record] * 501)
 refused("ValidationException", kinesis.put_record, StreamName="sales", Data=b"x" * (1 << 20), PartitionKey="k")
 refused("InvalidArgumentException", kinesis.get_records, ShardIterator="AAAA")
-refused("UnsupportedOperationException", kinesis.split_shard, StreamName="sales", ShardToSplit=shards[0], NewStartingHashKey="10")
+refused("UnsupportedOperationException", kinesis.register_stream_consumer, StreamARN=summary["StreamARN"], ConsumerName="c")
+
+refused("InvalidArgumentException", kinesis.split_shard, StreamName="sales", ShardToSplit=shards[0], NewStartingHashKey="1")
+refused("ResourceNotFoundException", kinesis.merge_shards, StreamName="sales", ShardToMerge=shards[0], AdjacentShardToMerge="shardId-000000000099")
+kinesis.split_shard(StreamName="sales", ShardToSplit=shards[0], NewStartingHashKey="10")
+scaled = kinesis.update_shard_count(StreamName="sales", TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+assert (scaled["CurrentShardCount"], scaled["TargetShardCount"]) == (4, 2), scaled
+opened = kinesis.list_shards(StreamName="sales", ShardFilter={"Type": "AT_LATEST"})["Shards"]
+assert [s["HashKeyRange"]["StartingHashKey"] for s in opened] == ["0", str(2**127)], opened
+page, listed = kinesis.list_shards(StreamName="sales", MaxResults=2), []
+while listed.extend(page["Shards"]) or "NextToken" in page:
+    page = kinesis.list_shards(NextToken=page["NextToken"], MaxResults=2)
+assert len(listed) == len(kinesis.describe_stream(StreamName="sales")["StreamDescription"]["Shards"]) > 6, listed
+iterator = kinesis.get_shard_iterator(StreamName="sales", ShardId=shards[0], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+ended, children = [], None
+while children is None:
+    page = kinesis.get_records(ShardIterator=iterator, Limit=100)
+    ended += page["Records"]
+    iterator = page.get("NextShardIterator")
+    assert (iterator is None) == ("ChildShards" in page), page
+    children = page.get("ChildShards")
+assert [c["ParentShards"] for c in children] == [[shards[0]]] * 2 and len(ended) > 1, children
 
 if token:
     other = boto3.client("kinesis", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="watershed", aws_secret_access_key="guess")

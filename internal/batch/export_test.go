@@ -1,0 +1,5 @@
+package batch
+
+// SmallBlocks makes the layer compare few events at a time, so that a test needs
+// few.
+func (l *Layer) SmallBlocks() { l.audits = bounds{block: 3, blocks: 2} }

@@ -1,0 +1,146 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/watershed-data/watershed/internal/doubleentry"
+	"github.com/watershed-data/watershed/internal/protocol"
+)
+
+// repair finds out about each shard that does not balance how its rows differ
+// from the log, writes what is missing again, and adds what it found to the
+// balance. What cannot be found out of one shard does not keep it from the others.
+func (r *run) repair(ctx context.Context, b *doubleentry.Balance) error {
+	for i := range b.Shards {
+		s := &b.Shards[i]
+		if s.Equal {
+			continue
+		}
+		why, err := r.repairShard(ctx, s)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			why = append(why, err.Error())
+		}
+		s.Why = strings.Join(why, "; ")
+		r.Logger.Warn("looked into a shard that does not balance", "shard", s.Shard, "ledger", s.Ledger, "master", s.Master,
+			"missing", s.Missing, "repaired", s.Repaired, "surplus", s.Surplus, "differing", s.Differing, "lost", s.Lost, "why", s.Why)
+	}
+	return nil
+}
+
+// named is how many positions and spans of a kind are named.
+const named = 5
+
+// name adds to a list of the first few.
+func name[T fmt.Stringer](to *[]string, what T) {
+	if len(*to) < named {
+		*to = append(*to, what.String())
+	}
+}
+
+func (r *run) repairShard(ctx context.Context, s *doubleentry.Shard) (why []string, err error) {
+	a, err := r.newAudit(ctx, s.Shard)
+	if err != nil {
+		return nil, err
+	}
+	a.missing = func(events int64, spans []protocol.Span) error {
+		s.Missing += events
+		for _, span := range spans {
+			name(&s.Spans, span)
+		}
+		if err := r.Archive.Repair(ctx, s.Shard, spans); err != nil {
+			return fmt.Errorf("writing %s and on of %s again from the log: %w", spans[0], s.Shard, err)
+		}
+		s.Repaired += events
+		return nil
+	}
+	a.surplus = func(p protocol.Position) { s.Surplus++; name(&s.SurplusAt, p) }
+	a.differing = func(p protocol.Position) { s.Differing++; name(&s.DifferingAt, p) }
+	err = a.run(ctx)
+	if s.Repaired > 0 {
+		why = append(why, fmt.Sprintf("%d events were missing and were written again from the log, the first in %s", s.Repaired, s.Spans[0]))
+	}
+	if s.Surplus > 0 {
+		why = append(why, fmt.Sprintf("%d rows lie where the log has no event, the first at %s", s.Surplus, s.SurplusAt[0]))
+	}
+	if s.Differing > 0 {
+		why = append(why, fmt.Sprintf("%d rows are not what the log holds at their position, the first at %s", s.Differing, s.DifferingAt[0]))
+	}
+	if err != nil {
+		return why, err
+	}
+	more, err := r.beforeLog(ctx, a, s)
+	return append(why, more...), err
+}
+
+func (r *run) newAudit(ctx context.Context, shard string) (*audit, error) {
+	row, _, err := r.Ledger.Row(ctx, shard)
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger row of %s: %w", shard, err)
+	}
+	a := &audit{
+		shard: shard, log: r.Log, master: r.Master, files: r.files, entries: r.Entries, bounds: r.audits.orDefault(),
+		genesis: row.From, span: protocol.Span{After: row.From, Through: r.plan.Cut[shard].Through},
+	}
+	if r.Horizon != nil {
+		horizon, err := r.Horizon(ctx, shard)
+		if err != nil {
+			return nil, fmt.Errorf("finding where the log of %s begins: %w", shard, err)
+		}
+		if horizon.After(a.span.Through) {
+			horizon = a.span.Through
+		}
+		if horizon.After(row.From) {
+			a.span.After = horizon
+		}
+	}
+	return a, nil
+}
+
+// beforeLog holds what lies before the log's beginning against each other: there
+// the ledger has the last word, and what is missing cannot be written again.
+func (r *run) beforeLog(ctx context.Context, a *audit, s *doubleentry.Shard) (why []string, err error) {
+	ledger := figureOf(r.plan.Cut[s.Shard]).minus(a.total())
+	if a.span.After == a.genesis {
+		if ledger != (Figure{}) {
+			why = append(why, fmt.Sprintf("the log holds %d events up to the cut and the ledger counts %d: the ledger is wrong", a.total().Count, s.Ledger))
+		}
+		return why, nil
+	}
+	master, err := r.figureUpTo(ctx, s.Shard, a.span.After)
+	if err != nil || master == ledger {
+		return nil, err
+	}
+	s.Lost = max(ledger.Count-master.Count, 1)
+	return []string{fmt.Sprintf("in %s the ledger counts %d events and the master dataset has %d, and the log no longer holds them: it begins after %s",
+		protocol.Span{After: a.genesis, Through: a.span.After}, ledger.Count, master.Count, a.span.After)}, nil
+}
+
+// errEnough ends a job whose figures are known.
+var errEnough = errors.New("enough")
+
+// figureUpTo gives the figure of a shard's rows up to a position, one of each.
+func (r *run) figureUpTo(ctx context.Context, shard string, through protocol.Position) (Figure, error) {
+	plan := r.plan
+	plan.Cut = map[string]protocol.Cut{shard: {Through: through}}
+	job := r.job(plan)
+	job.Distinct = true
+	var figures map[string]Figure
+	job.Check = func(f map[string]Figure) error {
+		figures = f
+		return errEnough
+	}
+	result, err := r.Engine.Compute(ctx, job)
+	defer r.abandon(ctx, job)
+	if err == nil {
+		figures = result.Figures
+	} else if !errors.Is(err, errEnough) {
+		return Figure{}, err
+	}
+	return figures[shard], nil
+}
