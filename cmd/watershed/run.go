@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 )
 
 const (
+	minToken         = 16 // characters
 	defaultListen    = "127.0.0.1:4580"
 	defaultRetention = 24 * time.Hour // Kinesis's
 	leastRetention   = time.Minute
@@ -136,6 +138,9 @@ func openListener(address, token string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, usagef("--listen %s: want HOST:PORT", address)
+	}
+	if token != "" && (len(token) < minToken || strings.TrimSpace(token) != token) {
+		return nil, usagef("the token in %s wants %d characters at least, and no blanks around them", tokenVariable, minToken)
 	}
 	if token == "" && !onLoopback(host) {
 		return nil, usagef("--listen %s is reachable from other machines: set a token in %s, or listen on 127.0.0.1", address, tokenVariable)

@@ -35,6 +35,22 @@ type Handler struct {
 	mux     *http.ServeMux
 	metrics *metrics
 	running chan struct{} // holds a token while a batch run goes on
+	queries chan struct{} // holds a token for each query whose answer is in memory
+	checks  chan struct{} // holds a token while a verification goes on
+}
+
+// atOnce is how many answers are held in memory at a time; the next ones wait
+// for their turn.
+const atOnce = 4
+
+// turn waits for a place, which the function it gives frees.
+func turn(ctx context.Context, places chan struct{}) (func(), error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // New makes the handler.
@@ -48,7 +64,7 @@ func New(o Options) *Handler {
 	if o.QueryTimeout <= 0 {
 		o.QueryTimeout = defaultQueryTimeout
 	}
-	h := &Handler{options: o, mux: http.NewServeMux(), running: make(chan struct{}, 1)}
+	h := &Handler{options: o, mux: http.NewServeMux(), running: make(chan struct{}, 1), queries: make(chan struct{}, atOnce), checks: make(chan struct{}, 1)}
 	h.metrics = newMetrics(h.status, o.Now)
 	for _, r := range []struct {
 		method, path string
@@ -97,6 +113,8 @@ func (h *Handler) route(method string, serve func(http.ResponseWriter, *http.Req
 		if err != nil {
 			h.fail(out, r, err)
 		}
+		// The connection may serve requests that are none of this handler's.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	})
 }
 
@@ -111,8 +129,14 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// writeTimeout is how long a reader may take for one piece of an answer: who
+// stops reading must not hold an answer in memory.
+const writeTimeout = 30 * time.Second
+
 func (w *response) Write(b []byte) (int, error) {
 	w.begun = true
+	// A writer that knows no deadlines, as in tests, does without.
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTimeout))
 	return w.ResponseWriter.Write(b)
 }
 

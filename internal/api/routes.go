@@ -30,6 +30,11 @@ func (h *Handler) query(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.options.QueryTimeout)
 	defer cancel()
+	done, err := turn(ctx, h.queries)
+	if err != nil {
+		return err
+	}
+	defer done()
 	a, err := h.options.Service.Query(ctx, q)
 	if err != nil {
 		return err
@@ -101,12 +106,11 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return badParameter("full", strconv.Quote(text)+" is neither true nor false")
 	}
-	select {
-	case h.running <- struct{}{}:
-		defer func() { <-h.running }()
-	case <-r.Context().Done():
-		return r.Context().Err()
+	done, err := turn(r.Context(), h.running)
+	if err != nil {
+		return err
 	}
+	defer done()
 	began := time.Now()
 	result, err := h.options.Batch(r.Context())
 	h.metrics.observeBatch(time.Since(began), err)
@@ -121,6 +125,11 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	done, err := turn(r.Context(), h.checks)
+	if err != nil {
+		return err
+	}
+	defer done()
 	result, err := h.options.Verify(r.Context(), values.Get("view"))
 	if err != nil {
 		return err

@@ -2,6 +2,8 @@ package serving
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/protocol"
@@ -28,6 +30,9 @@ func (s *Service) Cells(ctx context.Context, views []string, visit func(view str
 		ranges = append(ranges, protocol.Range{View: name, From: p.from, To: p.to})
 	}
 	snapshot, err := s.reader.Read(ctx, ranges, v)
+	if large := (*Error)(nil); errors.As(err, &large) && large.Code == TooLarge && len(views) > 1 {
+		return nil, &Error{Code: TooLarge, Field: "view", Message: fmt.Sprintf("the views have more than %d cells together; name one view at a time", s.groups)}
+	}
 	if err != nil {
 		return nil, err
 	}
