@@ -40,6 +40,12 @@ test: lint $(VENV)/ready ## lint, then all tests, also those with foreign client
 race: ## the concurrent packages under the race detector
 	$(GO) test -race -shuffle=on -timeout 30m $(RACE_PACKAGES)
 
+KILLS ?= 200
+
+.PHONY: torture
+torture: ## kill a pipeline KILLS times under load, while shards split and merge (KILLS=200)
+	WATERSHED_TEST_KILLS=$(KILLS) $(GO) test -count=1 -timeout 60m -v -run KillingThePipeline ./cmd/watershed
+
 N    ?= 10000
 SEED ?= 0
 

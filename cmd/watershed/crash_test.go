@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -39,7 +42,7 @@ batch: continuous
 
 func streamClient(url string) *kinesis.Client {
 	return kinesis.New(kinesis.Options{
-		Region: "us-east-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: &url, RetryMaxAttempts: 1, HTTPClient: wholeRequests{awshttp.NewBuildableClient()},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
 }
@@ -50,6 +53,8 @@ type producer struct {
 	next  int
 	acked map[int]string // number -> sequence number
 	tried map[int]bool   // put, with no answer: may be in the log, once
+
+	shards int // of the whole lineage, at the end
 }
 
 // put puts one call's worth of new events.
@@ -85,12 +90,13 @@ func (p *producer) acknowledged() int {
 }
 
 // The promise under the worst a laptop can do: the process is killed at random
-// moments while events flow, versions are published and queries run. Nothing
+// moments while events flow, shards split and merge, versions are published and
+// queries run. Nothing
 // acknowledged is lost, nothing is doubled, and every cell is what a recompute
 // from the raw bytes gives.
 func TestKillingThePipelineLosesNothingAndDoublesNothing(t *testing.T) {
 	t.Parallel()
-	const kills = 20
+	kills := tortureKills(t)
 	definition, data := write(t, "pipeline.yaml", crashDefinition), filepath.Join(t.TempDir(), "data")
 	p := &producer{acked: map[int]string{}, tried: map[int]bool{}}
 	for range kills {
@@ -110,7 +116,46 @@ func TestKillingThePipelineLosesNothingAndDoublesNothing(t *testing.T) {
 		t.Fatalf("verify after a batch run: %s%s", r.out, r.err)
 	}
 	process.stop(t)
-	t.Logf("%d kills, %d events acknowledged, %d without an answer", kills, len(p.acked), len(p.tried))
+	t.Logf("%d kills, %d events acknowledged, %d without an answer, %d shards", kills, len(p.acked), len(p.tried), p.shards)
+}
+
+// killsVariable asks for more kills than the test makes by itself.
+const killsVariable = "WATERSHED_TEST_KILLS"
+
+func tortureKills(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv(killsVariable)
+	if text == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%s is no number of kills", killsVariable, text)
+	}
+	return n
+}
+
+// reshard splits an open shard, or merges two neighbours, again and again. What
+// fails because the process died, or because a neighbour has just been closed,
+// is no failure.
+func reshard(ctx context.Context, c *kinesis.Client) {
+	stream := aws.String("crash")
+	for ctx.Err() == nil {
+		summary, err := c.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: stream})
+		if err != nil {
+			continue
+		}
+		open := *summary.StreamDescriptionSummary.OpenShardCount
+		target := open + 1
+		if open > 3 {
+			target = open - 1
+		}
+		_, _ = c.UpdateShardCount(ctx, &kinesis.UpdateShardCountInput{StreamName: stream, TargetShardCount: &target, ScalingType: types.ScalingTypeUniformScaling})
+		select { // a stream is not resharded all the time
+		case <-ctx.Done():
+		case <-time.After(time.Duration(300+rand.IntN(900)) * time.Millisecond):
+		}
+	}
 }
 
 // load puts events and asks for answers and versions until so many events are
@@ -133,6 +178,7 @@ func load(t *testing.T, process *pipelineProcess, p *producer, until int) {
 			}
 		})
 	}
+	wg.Go(func() { reshard(ctx, client) })
 	for _, args := range [][]string{{"query", "by_key", "--format", "json"}, {"batch"}} {
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -160,12 +206,16 @@ func checkLog(t *testing.T, url string, p *producer) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.shards = len(shards.Shards)
+	if shards.NextToken != nil {
+		t.Fatal("the shards do not fit one page")
+	}
 	for _, shard := range shards.Shards {
 		it, err := c.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{StreamName: aws.String("crash"), ShardId: shard.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for next, behind := it.ShardIterator, int64(1); behind > 0; {
+		for next, behind := it.ShardIterator, int64(1); behind > 0 && next != nil; {
 			page, err := c.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next})
 			if err != nil {
 				t.Fatal(err)

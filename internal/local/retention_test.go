@@ -98,7 +98,7 @@ func publish(t *testing.T, r *Retention, cut map[string]protocol.Cut) {
 func TestReadingBesideTrimmingHasNoGap(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir(), Options{Shards: 1})
-	records := make([]protocol.Record, 3000)
+	records := make([]protocol.Record, 600)
 	for i := range records {
 		records[i] = protocol.Record{PartitionKey: "k", Data: fmt.Append(nil, i)}
 	}

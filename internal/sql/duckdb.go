@@ -96,21 +96,22 @@ func (d DuckDB) stored(s Source) (string, error) {
 // numbers grow when a shard splits or merges.
 //
 // Only identities that occur again go through the window, which are few: to
-// count all of them is cheap, to sort all rows is not.
+// count all of them is cheap, to sort all rows is not. Half an identity does to
+// leave out nearly all others.
 func (d DuckDB) duplicates() string {
 	high, low := name(archive.IDHighColumn), name(archive.IDLowColumn)
 	position, arrival := name(archive.PositionColumn), name(archive.ArrivalColumn)
 	return fmt.Sprintf(`CREATE TEMP TABLE %[1]s AS
 WITH again AS (
-  SELECT %[3]s, %[4]s
+  SELECT %[3]s
   FROM %[2]s
   WHERE %[3]s IS NOT NULL
-  GROUP BY %[3]s, %[4]s
+  GROUP BY %[3]s
   HAVING count(*) > 1
 )
 SELECT s.%[5]s, s.%[6]s
 FROM %[2]s AS s
-JOIN again ON s.%[3]s = again.%[3]s AND s.%[4]s = again.%[4]s
+JOIN again ON s.%[3]s = again.%[3]s
 QUALIFY s.%[7]s - lag(s.%[7]s) OVER (PARTITION BY s.%[3]s, s.%[4]s ORDER BY s.%[6]s) <= %[8]d`,
 		duplicates, stored, high, low, name(archive.ShardColumn), position, arrival, d.Def.Events.DedupeWithin.Milliseconds())
 }
