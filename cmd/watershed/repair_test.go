@@ -254,7 +254,7 @@ func TestDiskUseStaysBounded(t *testing.T) {
 	}
 	data := filepath.Join(t.TempDir(), "data")
 	p := openInProcess(t, def, data)
-	const runs, events = 40, 200
+	const runs, events = 24, 200
 	var early footprint
 	for i := range runs {
 		p.send(t, numbered(i*events, (i+1)*events))

@@ -17,7 +17,7 @@ import (
 
 // cleaning has a step of every kind.
 func cleaning(t testing.TB) *definition.Definition {
-	return parse(t,
+	def := parse(t,
 		`set: {product: "lower(trim(product))"}`,
 		`default: {zipcode: "00000", price: 1}`,
 		`set: {region: "substr(zipcode, 0, 3)", product: zipcode, discount: "price"}`,
@@ -25,6 +25,8 @@ func cleaning(t testing.TB) *definition.Definition {
 		`require: "coalesce(amount, 0) + 1 > 0"`,
 		`drop: "region == 'tes'"`,
 	)
+	def.Events.ID = "zipcode"
+	return def
 }
 
 // mixture makes events of which about half are broken somehow.
@@ -86,7 +88,7 @@ func sameRows(t *testing.T, whole *Batch, from int, part *Batch) {
 
 func describe(b *Batch, i int) string {
 	var out strings.Builder
-	fmt.Fprintln(&out, b.Shard, b.Outcome[i], b.Reason[i], b.Detail[i], b.Hash[i])
+	fmt.Fprintln(&out, b.Shard, b.Outcome[i], b.Reason[i], b.Detail[i], b.Hash[i], b.ID[i])
 	for _, c := range b.Columns {
 		fmt.Fprintf(&out, "%+v\n", c.At(i))
 	}

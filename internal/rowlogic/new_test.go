@@ -19,6 +19,8 @@ func TestDefinitionsThatRowLogicRefuses(t *testing.T) {
 		{"a column without a path", func(d *definition.Definition) { d.Events.Columns[1].From = nil }, "product"},
 		{"buckets without an event time", func(d *definition.Definition) { d.Events.Time = "" }, "event time"},
 		{"an event time that is no time", func(d *definition.Definition) { d.Events.Time = "price" }, "price"},
+		{"an event id that events do not carry", func(d *definition.Definition) { d.Events.ID = "order" }, "order"},
+		{"an event id that is a float", func(d *definition.Definition) { d.Events.ID = "weight" }, "weight"},
 		{"an unknown grain", func(d *definition.Definition) { d.Views[0].Every = "2h" }, `"2h"`},
 		{"an unknown step", func(d *definition.Definition) { d.Clean = []definition.Step{{Kind: "forget"}} }, `"forget"`},
 		{"a condition without an expression", func(d *definition.Definition) { d.Clean = []definition.Step{{Kind: definition.Drop}} }, "step 1"},

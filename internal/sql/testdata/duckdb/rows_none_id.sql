@@ -18,15 +18,15 @@ CREATE TEMP TABLE "stored" (
 );
 CREATE TEMP TABLE "duplicates" AS
 WITH again AS (
-  SELECT "ws_id_hi", "ws_id_lo"
+  SELECT "ws_id_hi"
   FROM "stored"
   WHERE "ws_id_hi" IS NOT NULL
-  GROUP BY "ws_id_hi", "ws_id_lo"
+  GROUP BY "ws_id_hi"
   HAVING count(*) > 1
 )
 SELECT s."ws_shard", s."ws_position"
 FROM "stored" AS s
-JOIN again ON s."ws_id_hi" = again."ws_id_hi" AND s."ws_id_lo" = again."ws_id_lo"
+JOIN again ON s."ws_id_hi" = again."ws_id_hi"
 QUALIFY s."ws_arrival" - lag(s."ws_arrival") OVER (PARTITION BY s."ws_id_hi", s."ws_id_lo" ORDER BY s."ws_position") <= 900000;
 CREATE TEMP VIEW "rows" AS
 SELECT
