@@ -77,7 +77,7 @@ func writeReport(w io.Writer, r *batch.Report) error {
 	if b := r.Balance; b != nil {
 		for _, s := range b.Shards {
 			if s.Repaired > 0 {
-				fmt.Fprintf(&text, "the master dataset lacked %s of %s; they were written again from the log\n", events(s.Repaired), s.Shard)
+				fmt.Fprintf(&text, "the master dataset lacked %s of %s, now written again from the log\n", events(s.Repaired), s.Shard)
 			}
 		}
 	}

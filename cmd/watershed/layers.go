@@ -130,7 +130,7 @@ func (l *layers) routes(master protocol.Master, o layerOptions) http.Handler {
 		Logger: o.logger,
 	})
 	l.observe = v1.ObserveBatch
-	stream := kinesis.New(kinesis.Options{Stream: l.def.Pipeline, Log: l.store.Log(), Throttle: o.throttle, Logger: o.logger})
+	stream := kinesis.New(kinesis.Options{Stream: l.def.Pipeline, Log: l.store.Log(), Throttle: o.throttle, Retention: o.retention, Logger: o.logger})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && r.Header.Get("X-Amz-Target") != "" {
 			stream.ServeHTTP(w, r)

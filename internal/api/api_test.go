@@ -17,6 +17,7 @@ import (
 	"github.com/watershed-data/watershed/internal/api"
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/doubleentry"
 	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/memory"
 	"github.com/watershed-data/watershed/internal/protocol"
@@ -310,7 +311,12 @@ func TestBatchRunsWaitTheirTurn(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	h := api.New(newPipeline(t).options())
+	o := newPipeline(t).options()
+	o.Service.Batch = func(context.Context) (doubleentry.Standing, error) {
+		shards := []doubleentry.Shard{{Shard: "a", Equal: true, Ledger: 7, Master: 7}, {Shard: "b", Ledger: 9, Master: 6}, {Shard: "c", Ledger: 5, Master: 5}}
+		return doubleentry.Standing{Failing: &doubleentry.Failure{Runs: 2}, Failed: 4, Repaired: 11, Balance: &doubleentry.Balance{Shards: shards}}, nil
+	}
+	h := api.New(o)
 	ask(h, "GET", "/v1/query?view=sales")
 	ask(h, "GET", "/v1/query?view=sale")
 	h.ObserveBatch(time.Second, nil)
@@ -323,6 +329,12 @@ func TestMetrics(t *testing.T) {
 		`watershed_shard_pending_seconds{shard="shardId-000000000000"} 0`,
 		`watershed_events_total{outcome="rejected"} 2`,
 		"watershed_version_seq 0",
+		"watershed_batch_failing 1",
+		"watershed_batch_runs_failed_total 4",
+		"watershed_rows_repaired_total 11",
+		`watershed_ledger_mismatch{shard="a"} 0`,
+		`watershed_ledger_mismatch{shard="b"} 3`,
+		`watershed_ledger_mismatch{shard="c"} 1`, // equal counts of different events
 		`watershed_query_duration_seconds_count{outcome="ok"} 1`,
 		`watershed_query_duration_seconds_count{outcome="refused"} 1`,
 		`watershed_batch_duration_seconds_count{outcome="ok"} 1`,

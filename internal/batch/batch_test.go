@@ -143,7 +143,7 @@ func TestWhatCannotBeRepaired(t *testing.T) {
 				p.log.trim(p.t, a, 5)
 			},
 			[]error{protocol.ErrMismatch, protocol.ErrExpired},
-			[]string{a + ": 20 events in the ledger, 5 rows", "5 events were missing and were written again", "in (beginning, 1105:0] the ledger counts 15 events and the master dataset has 0, and the log no longer holds them"},
+			[]string{a + ": 20 events in the ledger, 5 rows", "written again from the log: 5, the first", "events in (beginning, 1105:0]: 15 in the ledger and 0 in the master dataset, and the log no longer holds them"},
 			func(s doubleentry.Shard) bool { return s.Lost == 15 && s.Repaired == 5 },
 		},
 		"rows that the log does not have": {
@@ -152,7 +152,7 @@ func TestWhatCannotBeRepaired(t *testing.T) {
 				p.put(a, protocol.Event{Position: protocol.Position{Seq: "1008"}, Data: []byte("?")})
 			},
 			[]error{protocol.ErrMismatch},
-			[]string{a + ": 20 events in the ledger, 21 rows", "1 rows lie where the log has no event, the first at 1008:0"},
+			[]string{a + ": 20 events in the ledger, 21 rows", "rows where the log has no event: 1, the first at 1008:0"},
 			func(s doubleentry.Shard) bool { return s.Surplus == 1 && s.SurplusAt[0] == "1008:0" && s.Repaired == 0 },
 		},
 		"a row that is not what was sent": {
@@ -161,7 +161,7 @@ func TestWhatCannotBeRepaired(t *testing.T) {
 				flush(p)
 			},
 			[]error{protocol.ErrMismatch},
-			[]string{a + ": 20 events on both sides with different checksums", "1 rows are not what the log holds at their position, the first at 1007:0"},
+			[]string{a + ": 20 events on both sides with different checksums", "rows that are not what the log holds at their position: 1, the first at 1007:0"},
 			func(s doubleentry.Shard) bool { return s.Differing == 1 },
 		},
 		"a ledger that counts too many": {
@@ -174,7 +174,7 @@ func TestWhatCannotBeRepaired(t *testing.T) {
 				must(p.t, err)
 			},
 			[]error{protocol.ErrMismatch},
-			[]string{"the log holds 20 events up to the cut and the ledger counts 21: the ledger is wrong"},
+			[]string{"up to the cut the log holds 20 and the ledger counts 21: the ledger is wrong"},
 			func(s doubleentry.Shard) bool { return s.Ledger == 21 && s.Master == 20 },
 		},
 		"a log that expires under the audit": {

@@ -55,7 +55,7 @@ func (r *run) late(ctx context.Context) (a attempt, err error) {
 	}
 	err = &MismatchError{*r.report.Balance}
 	if r.Late.Wait > 0 {
-		r.Logger.Warn("the double entry does not balance; waiting for late files", "for at most", r.Late.Wait, "shards", r.report.Balance.String())
+		r.Logger.Warn("the double entry does not balance; waiting for late files", "atMost", r.Late.Wait, "shards", r.report.Balance.String())
 	}
 	until := r.Now().Add(r.Late.Wait)
 	for left := r.Late.Wait; left > 0; left = until.Sub(r.Now()) {
@@ -114,7 +114,7 @@ func (r *run) repaired(ctx context.Context) (a attempt, err error) {
 	if err != nil {
 		return attempt{}, &MismatchError{*after}
 	}
-	r.Logger.Warn("the master dataset lacked events; they were written again from the log", "events", after.Repaired(), "shards", shardNames(after, func(s doubleentry.Shard) bool { return s.Repaired > 0 }))
+	r.Logger.Warn("the master dataset lacked events, which were written again from the log", "events", after.Repaired(), "shards", shardNames(after, func(s doubleentry.Shard) bool { return s.Repaired > 0 }))
 	return a, nil
 }
 

@@ -63,13 +63,13 @@ func (r *run) repairShard(ctx context.Context, s *doubleentry.Shard) (why []stri
 	a.differing = func(p protocol.Position) { s.Differing++; name(&s.DifferingAt, p) }
 	err = a.run(ctx)
 	if s.Repaired > 0 {
-		why = append(why, fmt.Sprintf("%d events were missing and were written again from the log, the first in %s", s.Repaired, s.Spans[0]))
+		why = append(why, fmt.Sprintf("events that were missing and were written again from the log: %d, the first in %s", s.Repaired, s.Spans[0]))
 	}
 	if s.Surplus > 0 {
-		why = append(why, fmt.Sprintf("%d rows lie where the log has no event, the first at %s", s.Surplus, s.SurplusAt[0]))
+		why = append(why, fmt.Sprintf("rows where the log has no event: %d, the first at %s", s.Surplus, s.SurplusAt[0]))
 	}
 	if s.Differing > 0 {
-		why = append(why, fmt.Sprintf("%d rows are not what the log holds at their position, the first at %s", s.Differing, s.DifferingAt[0]))
+		why = append(why, fmt.Sprintf("rows that are not what the log holds at their position: %d, the first at %s", s.Differing, s.DifferingAt[0]))
 	}
 	if err != nil {
 		return why, err
@@ -108,7 +108,7 @@ func (r *run) beforeLog(ctx context.Context, a *audit, s *doubleentry.Shard) (wh
 	ledger := figureOf(r.plan.Cut[s.Shard]).minus(a.total())
 	if a.span.After == a.genesis {
 		if ledger != (Figure{}) {
-			why = append(why, fmt.Sprintf("the log holds %d events up to the cut and the ledger counts %d: the ledger is wrong", a.total().Count, s.Ledger))
+			why = append(why, fmt.Sprintf("up to the cut the log holds %d and the ledger counts %d: the ledger is wrong", a.total().Count, s.Ledger))
 		}
 		return why, nil
 	}
@@ -117,7 +117,7 @@ func (r *run) beforeLog(ctx context.Context, a *audit, s *doubleentry.Shard) (wh
 		return nil, err
 	}
 	s.Lost = max(ledger.Count-master.Count, 1)
-	return []string{fmt.Sprintf("in %s the ledger counts %d events and the master dataset has %d, and the log no longer holds them: it begins after %s",
+	return []string{fmt.Sprintf("events in %s: %d in the ledger and %d in the master dataset, and the log no longer holds them: it begins after %s",
 		protocol.Span{After: a.genesis, Through: a.span.After}, ledger.Count, master.Count, a.span.After)}, nil
 }
 

@@ -103,7 +103,7 @@ func (l *Layer) note(report *Report, err error) {
 		next.Runs++
 		next.Mismatch, next.Error = errors.Is(err, protocol.ErrMismatch), last.Error
 		s.Failing = &next
-		l.Logger.Error("a batch run failed and published nothing", "error", err, "failing since", next.Since, "runs", next.Runs)
+		l.Logger.Error("a batch run failed and published nothing", "error", err, "failingSince", next.Since, "runs", next.Runs)
 	case report.Superseded:
 		last.Result = doubleentry.Superseded
 	case report.Unchanged:

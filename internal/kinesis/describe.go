@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/watershed-data/watershed/internal/protocol"
 )
@@ -13,11 +14,8 @@ const (
 	account = "000000000000"
 	region  = "us-east-1"
 
-	// retentionHours is what the endpoint promises: the longest that Kinesis knows.
-	// It keeps records longer.
-	retentionHours = 8760
-	shardLimit     = 1024
-	maxListed      = 10_000
+	shardLimit = 1024
+	maxListed  = 10_000
 )
 
 // arn gives the name that AWS would know the stream by.
@@ -113,7 +111,7 @@ func (h *Handler) summary(shards []protocol.Shard) streamSummary {
 func (h *Handler) describe(shards []protocol.Shard) description {
 	return description{
 		streamSummary:        h.summary(shards),
-		RetentionPeriodHours: retentionHours,
+		RetentionPeriodHours: int(h.retention / time.Hour),
 		EnhancedMonitoring:   []metrics{{ShardLevelMetrics: []string{}}},
 		EncryptionType:       "NONE",
 	}

@@ -40,6 +40,9 @@ type Options struct {
 	// Throttle holds every shard to Kinesis's rates: 1,000 records and 1 MiB per
 	// second in; 5 calls of GetRecords and 2 MiB per second out.
 	Throttle bool
+	// Retention is how long the log keeps a record at least; 0 is Kinesis's 24 hours.
+	// Clients see whole hours of it.
+	Retention time.Duration
 	// Logger takes what the endpoint has to say; nil is slog.Default.
 	Logger *slog.Logger
 	// Now is the clock for iterators and rates; nil is time.Now.
@@ -48,14 +51,15 @@ type Options struct {
 
 // Handler is the endpoint.
 type Handler struct {
-	stream   string
-	log      Log
-	throttle *throttle // nil: no rates
-	logger   *slog.Logger
-	now      func() time.Time
-	actions  map[string]action
-	puts     *semaphore.Weighted // memory of requests, in bytes
-	pages    *semaphore.Weighted // memory of GetRecords' pages, in bytes
+	stream    string
+	log       Log
+	throttle  *throttle // nil: no rates
+	logger    *slog.Logger
+	now       func() time.Time
+	retention time.Duration // as clients are told, in whole hours
+	actions   map[string]action
+	puts      *semaphore.Weighted // memory of requests, in bytes
+	pages     *semaphore.Weighted // memory of GetRecords' pages, in bytes
 }
 
 // action decodes a request, does it and gives the response.
@@ -72,6 +76,10 @@ func New(o Options) *Handler {
 		puts:   semaphore.NewWeighted(putBudget),
 		pages:  semaphore.NewWeighted(pageBudget),
 	}
+	if o.Retention == 0 {
+		o.Retention = 24 * time.Hour
+	}
+	h.retention = o.Retention
 	if h.logger == nil {
 		h.logger = slog.Default()
 	}
@@ -269,7 +277,7 @@ var unsupportedActions = map[string]string{
 	"DescribeChannel":                        "",
 	"ListChannels":                           "",
 	"UpdateChannel":                          "",
-	"IncreaseStreamRetentionPeriod":          ": it keeps records for ever",
-	"DecreaseStreamRetentionPeriod":          ": it keeps records for ever",
+	"IncreaseStreamRetentionPeriod":          ": `watershed run` takes it as --retention",
+	"DecreaseStreamRetentionPeriod":          ": `watershed run` takes it as --retention",
 	"UpdateStreamRecordDistributionStrategy": ": it goes by partition keys",
 }

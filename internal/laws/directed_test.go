@@ -219,3 +219,20 @@ func TestDirectedReaderBetweenParentAndChild(t *testing.T) {
 	s.apply(1)
 	s.rest(reader)
 }
+
+// The reply to publishing is lost, and the request is sent again.
+func TestDirectedLostReplyToPublishing(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.put(0, 10, 1, 'a')
+	s.apply(0)
+	s.deliverAll()
+	run := s.startRun("run")
+	s.until(run, "put manifest")
+	s.turn(run) // reads the pointer
+	run.fault = twice
+	s.turn(run) // swaps it
+	run.fault = none
+	s.rest(run)
+	s.query()
+}

@@ -134,7 +134,7 @@ func failing() doubleentry.Standing {
 	}}
 	now := doubleentry.Balance{At: at(40), Watershed: at(39), Shards: []doubleentry.Shard{
 		{Shard: "shardId-000000000000", Equal: true, Ledger: 9, Master: 9, Spans: none, SurplusAt: none, DifferingAt: none},
-		{Shard: "shardId-000000000001", Ledger: 12, Master: 11, Lost: 1, Spans: none, SurplusAt: none, DifferingAt: none, Why: "in (beginning, 1028:0] the ledger counts 4 events and the master dataset has 3, and the log no longer holds them: it begins after 1028:0"},
+		{Shard: "shardId-000000000001", Ledger: 12, Master: 11, Lost: 1, Spans: none, SurplusAt: none, DifferingAt: none, Why: "events in (beginning, 1028:0]: 4 in the ledger and 3 in the master dataset, and the log no longer holds them: it begins after 1028:0"},
 	}}
 	return doubleentry.Standing{
 		Last:    &doubleentry.Run{At: at(40), Result: doubleentry.Failed, Error: "they disagree"},
