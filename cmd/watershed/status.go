@@ -12,8 +12,13 @@ func newStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Print how the pipeline stands: shards, lag, version, ledger against master dataset",
 		Long: `status prints how far each shard is, which version of the batch views is current
-and how many events the master dataset and the ledger have up to its cut, what
-became of all events, and the views that can be queried.`,
+and how many events the master dataset and the ledger have up to its cut, how the
+last batch run ended, what became of all events, and the views that can be
+queried.
+
+When batch runs fail it says so, since when and why, until one succeeds; and where
+ledger and master dataset disagree, by how much in which shard. docs/runbook.md
+says what to do.`,
 		Example: `  watershed status
   watershed status --format json`,
 		Args: exactly(),

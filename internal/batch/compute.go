@@ -147,7 +147,7 @@ func (r *run) attempt(ctx context.Context, distinct bool, files []protocol.File)
 		err = r.check(distinct, a.result.Figures)
 	}
 	if err != nil {
-		r.abandon(ctx, job)
+		r.abandon(ctx, job.Version)
 		return attempt{}, err
 	}
 	a.version = job.Version
@@ -160,8 +160,8 @@ func (r *run) job(plan protocol.Plan) Job {
 	return Job{Plan: plan, Files: r.files, Version: protocol.VersionName(r.plan.Pointer, rand.Text())}
 }
 
-func (r *run) abandon(ctx context.Context, job Job) {
-	if err := r.Views.Delete(context.WithoutCancel(ctx), job.Version); err != nil {
-		r.Logger.Warn("deleting an attempt failed", "version", job.Version, "error", err)
+func (r *run) abandon(ctx context.Context, version string) {
+	if err := r.Views.Delete(context.WithoutCancel(ctx), version); err != nil {
+		r.Logger.Warn("deleting an attempt failed", "version", version, "error", err)
 	}
 }

@@ -136,7 +136,7 @@ func (r *run) figureUpTo(ctx context.Context, shard string, through protocol.Pos
 		return errEnough
 	}
 	result, err := r.Engine.Compute(ctx, job)
-	defer r.abandon(ctx, job)
+	defer r.abandon(ctx, job.Version)
 	if err == nil {
 		figures = result.Figures
 	} else if !errors.Is(err, errEnough) {

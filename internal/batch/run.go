@@ -102,6 +102,7 @@ func (r *run) publish(ctx context.Context, version string, result Result) error 
 	published := false
 	err := r.step("publish", func() (err error) {
 		if err = r.Views.PutManifest(ctx, manifest); err != nil {
+			r.abandon(ctx, version)
 			return err
 		}
 		published, err = r.Protocol.Publish(ctx, r.plan, version)

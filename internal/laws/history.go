@@ -599,22 +599,20 @@ func (marks) folder() protocol.Folder { return folder{} }
 // folder is the row logic of a history.
 type folder struct{}
 
-// keep is how long a segment outlives the arrivals in it.
-func keep() int64 { return within + slack }
+// Keep implements protocol.Folder.
+func (folder) Keep() int64 { return within + slack }
 
 func (folder) Merge(_ string, a, b []byte) ([]byte, error) { return merge(a, b), nil }
 
 // Fold implements protocol.Folder. A segment is a list of (id, arrival).
-func (folder) Fold(ctx context.Context, shard string, events []protocol.Event, seen protocol.Seen) (protocol.Folded, error) {
+func (f folder) Fold(ctx context.Context, shard string, events []protocol.Event, seen protocol.Seen) (protocol.Folded, error) {
 	set, err := seen.Load(ctx)
 	if err != nil {
 		return protocol.Folded{}, err
 	}
 	var out protocol.Folded
-	expired := protocol.Expired(set, seen.MaxArrival, keep())
-	for _, s := range set[:expired] {
-		out.Expired = append(out.Expired, s.SegmentID)
-	}
+	expired := protocol.Expired(set, seen.MaxArrival, f.Keep())
+	out.Expired = set[:expired]
 	last := map[byte]int64{}
 	for _, s := range set[expired:] {
 		for i := 0; i < len(s.Data); i += 2 {

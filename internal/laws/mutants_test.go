@@ -69,7 +69,7 @@ var mutants = []mutant{
 	broken("the ledger compares positions, not revisions", ledgerFile, "if !ok || stored.Rev != row.Rev {", "if !ok || stored.Through != row.Through || (stored.Pending == nil) == (row.Pending == nil) && stored.Epoch == row.Epoch {"),
 	broken("the dedup set leaves out grandparents", speedFile, "append(NewLineage(shards).Ancestors(shard), shard)", "append(func() []string { kin, _ := NewLineage(shards).Shard(shard); return kin.Parents }(), shard)"),
 	broken("the dedup set holds batches that are not committed", speedFile, "!seg.Through.After(through)", "true"),
-	broken("a shard evicts its ancestors' segments", speedFile, "		if id.Shard != shard {\n			continue\n		}\n", ""),
+	broken("a shard evicts its ancestors' segments", speedFile, "if spared, err = s.needed(ctx, family, seg); err != nil {", "if _, err = s.needed(ctx, family, seg); err != nil {"),
 	broken("segments are evicted out of order", speedFile, "	for i := range set {\n		if set[i].MaxArrival >= maxArrival-keep {\n			return i\n		}\n	}\n	return len(set)\n", "	n := 0\n	for i, seg := range set {\n		if seg.MaxArrival < maxArrival-keep {\n			copy(set[n+1:i+1], set[n:i])\n			set[n] = seg\n			n++\n		}\n	}\n	return n\n"),
 	broken("segments are evicted without slack", historyFile, "return within + slack", "return within"),
 	{"a batch ends inside an aggregate, and the log goes on behind it", []edit{

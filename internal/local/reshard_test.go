@@ -120,6 +120,16 @@ func TestScale(t *testing.T) {
 			}
 		}
 	}
+	// Doubling and halving even ranges takes no shard in between.
+	for _, count := range []int{3, 6, 12, 24, 12, 6, 3, 5, 10, 5} {
+		before, open := len(shardsOf(t, l)), len(openShards(t, l))
+		if err := l.Scale(t.Context(), count); err != nil {
+			t.Fatal(err)
+		}
+		if opened := len(shardsOf(t, l)) - before; (count == 2*open || 2*count == open) && opened != count {
+			t.Errorf("from %d to %d shards, %d were opened", open, count, opened)
+		}
+	}
 	want := fmt.Sprint(shardsOf(t, l))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -321,6 +331,47 @@ func TestWaitInsideAnAggregate(t *testing.T) {
 	if events := readShard(t, l, shardID(0), protocol.Position{Seq: seq, Sub: 1}, 10); len(events) != 2 {
 		t.Errorf("%d events came after it, want 2", len(events))
 	}
+}
+
+// What a reader knows of the tip says nothing of a record that came since.
+func TestReadInsideTheNewestAggregate(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{Shards: 1})
+	appendAll(t, s.Log(), protocol.Record{PartitionKey: "k"})
+	readShard(t, s.Log(), shardID(0), protocol.Position{}, 10)
+	three := kpltest.Join(slices.Repeat([]kpl.Record{{PartitionKey: "k"}}, 3)...)
+	seq := appendAll(t, s.Log(), protocol.Record{PartitionKey: "k", Data: three})[0].Seq
+	for range 2 {
+		if got := readShard(t, s.Log(), shardID(0), protocol.Position{Seq: seq}, 10); len(got) != 2 {
+			t.Errorf("%d events after the first of three", len(got))
+		}
+	}
+}
+
+// A reader keeps the shards that it has begun with, whatever becomes of them.
+func TestReshardsLeaveReadersTheirView(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{Shards: 4})
+	seen := s.log.seen.Load()
+	print := func() string {
+		return fmt.Sprint(len(seen.byID), seen.byID[shardID(0)].LastSeq, seen.byID[shardID(3)].LastSeq, ids(seen.shards), ids(seen.open))
+	}
+	before := print()
+	for _, count := range []int{3, 8, 1} {
+		if err := s.Log().Scale(t.Context(), count); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := print(); after != before {
+		t.Errorf("a reader's shards changed from %s to %s", before, after)
+	}
+}
+
+func ids(shards []*shard) (out []string) {
+	for _, s := range shards {
+		out = append(out, s.ID+s.LastSeq)
+	}
+	return out
 }
 
 // A plain record with an explicit hash key may be a stray too.

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -41,34 +42,46 @@ func (r *Retention) Trim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the manifest of %s: %w", pointer.Version, err)
 	}
+	shards, err := r.Log.Shards(ctx)
+	if err != nil {
+		return fmt.Errorf("listing shards: %w", err)
+	}
 	before := r.Now().Add(-r.Keep).UnixMilli()
-	for shard, cut := range manifest.Cut {
-		through, err := r.Checkpoints.Load(ctx, shard)
-		if err != nil {
-			return err
-		}
-		if through.After(cut.Through) {
-			through = cut.Through
-		}
-		young, ok, err := r.Log.Since(ctx, shard, before)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if old, err := r.Log.precursor(young); err != nil {
-				return err
-			} else if through.After(old) {
-				through = old
-			}
-		}
-		if through.IsZero() {
-			continue
-		}
-		if err := r.Log.Trim(ctx, shard, through); err != nil {
-			return err
+	var errs []error
+	for _, s := range shards {
+		if cut, ok := manifest.Cut[s.ID]; ok {
+			errs = append(errs, r.trim(ctx, s.ID, cut.Through, before))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// trim lets go of a shard's records up to a position that are archived and arrived
+// before a time in milliseconds since 1970-01-01 UTC.
+func (r *Retention) trim(ctx context.Context, shard string, through protocol.Position, before int64) error {
+	archived, err := r.Checkpoints.Load(ctx, shard)
+	if err != nil {
+		return err
+	}
+	if through.After(archived) {
+		through = archived
+	}
+	young, ok, err := r.Log.Since(ctx, shard, before)
+	if err != nil {
+		return err
+	}
+	if ok {
+		if old, err := r.Log.precursor(young); err != nil {
+			return err
+		} else if through.After(old) {
+			through = old
+		}
+	}
+	horizon, err := r.Log.Horizon(ctx, shard)
+	if err != nil || !through.After(horizon) {
+		return err
+	}
+	return r.Log.Trim(ctx, shard, through)
 }
 
 // precursor gives the last position that lies before all of a record's.

@@ -255,17 +255,17 @@ func (h hash) String() string {
 // hashRange is inclusive.
 type hashRange struct{ from, to hash }
 
-// evenRanges cuts all hashes into n ranges of one width, but for the last, which
-// has the rest.
+// evenRanges cuts all hashes into n ranges of one width, give or take one hash.
+// The cuts of n are among those of 2n, so that doubling is one split for each.
 func evenRanges(n int) []hashRange {
-	width := new(big.Int).Lsh(big.NewInt(1), 128)
-	width.Quo(width, big.NewInt(int64(n)))
+	hashes := new(big.Int).Lsh(big.NewInt(1), 128)
 	out := make([]hashRange, n)
 	for i := range out {
 		out[i].to = hash{^uint64(0), ^uint64(0)}
 		if i > 0 {
+			from := new(big.Int).Mul(hashes, big.NewInt(int64(i)))
 			var b [16]byte
-			new(big.Int).Mul(width, big.NewInt(int64(i))).FillBytes(b[:])
+			from.Quo(from, big.NewInt(int64(n))).FillBytes(b[:])
 			out[i].from = hash{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 			out[i-1].to = out[i].from.predecessor()
 		}

@@ -76,6 +76,17 @@ func (l *Lineage) Ancestors(id string) []string {
 	return out
 }
 
+// Children gives the ids of a shard's listed children.
+func (l *Lineage) Children(id string) []string {
+	var out []string
+	for _, s := range l.Shards {
+		if slices.Contains(s.Parents, id) {
+			out = append(out, s.ID)
+		}
+	}
+	return out
+}
+
 // childrenFirst lists the shards that the log or the ledger knows, children
 // before parents, and loads and expired shards last. Sealing and reading follow
 // this order: whatever of a parent is read later holds at least what its

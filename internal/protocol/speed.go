@@ -28,6 +28,9 @@ type Folder interface {
 	Fold(ctx context.Context, shard string, events []Event, seen Seen) (Folded, error)
 	// Merge merges two states of a view.
 	Merge(view string, a, b []byte) ([]byte, error)
+	// Keep is how long a dedup segment must outlive the arrivals in it, in
+	// milliseconds: the dedup window and the slack for arrivals that go backwards.
+	Keep() int64
 }
 
 // Seen is the dedup set at a committed position of a shard. A folder that still
@@ -44,16 +47,14 @@ type Seen struct {
 
 // Folded is what a batch adds.
 type Folded struct {
-	Deltas   []Delta     // one per cell
-	Segments []Segment   // what it adds to the dedup set, named by the position of its last event
-	Expired  []SegmentID // of the set before it, oldest first: see Expired
+	Deltas   []Delta   // one per cell
+	Segments []Segment // what it adds to the dedup set, named by the position of its last event
+	Expired  []Segment // of the set before it, oldest first, without their data: see Expired
 }
 
-// Expired gives how many of a dedup set's segments nobody needs any more at a
-// committed position or after it. The segments are given oldest first, with the
-// latest arrival up to that position and how long a segment must outlive the
-// arrivals in it, in milliseconds: the dedup window and the slack for arrivals
-// that go backwards.
+// Expired gives how many of a shard's dedup set, which is given oldest first, the
+// shard no longer needs at a committed position and after it, by the latest
+// arrival up to there and Folder.Keep.
 //
 // They expire up to the first that is still needed, not one by one, since a
 // later segment may hold an older arrival of the same id.
@@ -331,20 +332,56 @@ func (s *Speed) segments(ctx context.Context, shard string, through Position) ([
 	return out, nil
 }
 
-// evict deletes the shard's own of the expired segments, oldest first, so that
-// what is left at any moment is whole from some segment on. Ancestors' stay, a
-// sibling may need them. What is not deleted now expires again with the set that
-// is loaded next.
-func (s *Speed) evict(ctx context.Context, shard string, expired []SegmentID) error {
-	for _, id := range expired {
-		if id.Shard != shard {
+// evict deletes segments that the shard no longer needs, oldest first, so that
+// what is left at any moment is whole from some segment on. An ancestor's stay
+// while another of its descendants needs them; the last one of these deletes
+// them. What is not deleted now expires again with the set that is loaded next.
+func (s *Speed) evict(ctx context.Context, shard string, expired []Segment) error {
+	var family *Lineage
+	spared := false // an ancestor's segment is still needed, and what comes after it stays too
+	for _, seg := range expired {
+		if seg.Shard != shard && !spared {
+			if family == nil {
+				shards, err := s.Log.Shards(ctx)
+				if err != nil {
+					return fmt.Errorf("listing shards: %w", err)
+				}
+				family = NewLineage(shards)
+			}
+			var err error
+			if spared, err = s.needed(ctx, family, seg); err != nil {
+				return err
+			}
+		}
+		if seg.Shard != shard && spared {
 			continue
 		}
-		if err := s.RealTime.DeleteSegment(ctx, id); err != nil {
+		if err := s.RealTime.DeleteSegment(ctx, seg.SegmentID); err != nil {
 			return fmt.Errorf("evicting a dedup segment of %s: %w", shard, err)
 		}
 	}
 	return nil
+}
+
+// needed reports whether some descendant of a segment's shard may still need it:
+// one that has not come far enough beyond it, unless all of its children have.
+func (s *Speed) needed(ctx context.Context, family *Lineage, seg Segment) (bool, error) {
+	children := family.Children(seg.Shard)
+	for _, child := range children {
+		row, ok, err := s.Ledger.Row(ctx, child)
+		if err != nil {
+			return false, fmt.Errorf("reading the ledger row of %s: %w", child, err)
+		}
+		if ok && Expired([]Segment{seg}, row.MaxArrival, s.Folder.Keep()) == 1 {
+			continue
+		}
+		below := seg
+		below.Shard = child
+		if needed, err := s.needed(ctx, family, below); err != nil || needed {
+			return needed, err
+		}
+	}
+	return len(children) == 0, nil
 }
 
 // readLimit is how many events one read of the log asks for.

@@ -62,10 +62,13 @@ func (f *Folder) Fold(ctx context.Context, shard string, events []protocol.Event
 	return out, nil
 }
 
+// Keep implements protocol.Folder.
+func (f *Folder) Keep() int64 { return f.within + Slack.Milliseconds() }
+
 // dedup marks the duplicates among the rows. It gives the segments that the rows
 // add to the dedup set, and those before them that have expired.
-func (f *Folder) dedup(ctx context.Context, rows *rowlogic.Batch, before protocol.Seen) ([]protocol.Segment, []protocol.SegmentID, error) {
-	keep := f.within + Slack.Milliseconds()
+func (f *Folder) dedup(ctx context.Context, rows *rowlogic.Batch, before protocol.Seen) (parts, expired []protocol.Segment, err error) {
+	keep := f.Keep()
 	s := f.seen.take(rows.Shard, before.Through)
 	if s == nil {
 		loaded, err := before.Load(ctx)
@@ -77,8 +80,7 @@ func (f *Folder) dedup(ctx context.Context, rows *rowlogic.Batch, before protoco
 		}
 	}
 	s.expire(before.MaxArrival, keep)
-	parts := s.add(rows, f.within, protocol.SegmentBytes)
-	expired := slices.Clone(s.expired)
+	parts, expired = s.add(rows, f.within, protocol.SegmentBytes), slices.Clone(s.expired)
 	f.seen.put(s, keep)
 	return parts, expired, nil
 }

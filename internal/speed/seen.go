@@ -25,10 +25,10 @@ type seen struct {
 	first    int64              // number of segments[0]; the numbers go on by one, and 0 is none
 
 	// The last batch, until it is known to be committed.
-	before  protocol.Position    // where it began
-	undo    []undo               // what it replaced, in order
-	added   int                  // segments
-	expired []protocol.SegmentID // when it began
+	before  protocol.Position  // where it began
+	undo    []undo             // what it replaced, in order
+	added   int                // segments
+	expired []protocol.Segment // when it began
 }
 
 type undo struct {
@@ -88,9 +88,7 @@ func (s *seen) at(through protocol.Position) bool {
 // expire forgets the segments that nobody needs from here on.
 func (s *seen) expire(maxArrival, keep int64) {
 	n := protocol.Expired(s.segments, maxArrival, keep)
-	for _, seg := range s.segments[:n] {
-		s.expired = append(s.expired, seg.SegmentID)
-	}
+	s.expired = append(s.expired, s.segments[:n]...)
 	s.segments = s.segments[n:]
 	s.first += int64(n)
 }

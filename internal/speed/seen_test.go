@@ -151,7 +151,7 @@ func TestCachedLoadedAndRetriedAreTheSame(t *testing.T) {
 		n := 0
 		for i, events := range h.batches {
 			before := cached.through
-			fold := func(s *seen) (any, []protocol.Segment, []protocol.SegmentID) {
+			fold := func(s *seen) (any, []protocol.Segment, []protocol.Segment) {
 				s.expire(maxArrival, testKeep)
 				rows := batch(n, events)
 				parts := s.add(rows, testWithin, most)
@@ -184,8 +184,8 @@ func TestCachedLoadedAndRetriedAreTheSame(t *testing.T) {
 			}
 			split += max(0, len(parts)-1)
 			if r.IntN(3) > 0 { // eviction may be late
-				for _, id := range expired {
-					delete(kept, id)
+				for _, seg := range expired {
+					delete(kept, seg.SegmentID)
 					evicted++
 				}
 			}
@@ -203,8 +203,9 @@ func TestCachedLoadedAndRetriedAreTheSame(t *testing.T) {
 	}
 }
 
-func endsWith(all, end []protocol.SegmentID) bool {
-	return len(end) <= len(all) && slices.Equal(all[len(all)-len(end):], end)
+func endsWith(all, end []protocol.Segment) bool {
+	same := func(a, b protocol.Segment) bool { return a.SegmentID == b.SegmentID && a.MaxArrival == b.MaxArrival }
+	return len(end) <= len(all) && slices.EqualFunc(all[len(all)-len(end):], end, same)
 }
 
 // What the store holds must fit an item of it, however large a batch is.
