@@ -51,8 +51,8 @@ N    ?= 10000
 SEED ?= 0
 
 .PHONY: laws
-laws: ## play N histories of the protocol from SEED on, on all cores (N=10000 SEED=0)
-	$(GO) run ./internal/laws/play -n $(N) -seed $(SEED)
+laws: ## play N histories of the protocol from SEED on, on all cores (N=10000 SEED=0; ARGS=-layers for the real layers)
+	$(GO) run ./internal/laws/play -n $(N) -seed $(SEED) $(ARGS)
 
 .PHONY: bench
 bench: ## the benchmarks of the packages

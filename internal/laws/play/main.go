@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +22,17 @@ func main() {
 	seed := flag.Uint64("seed", 0, "seed of the first history; the others follow it")
 	events := flag.Int("events", 0, "with -script: records, about")
 	faults := flag.Int("faults", 0, "with -script: faults")
+	layers := flag.Bool("layers", false, "play with the real layers, about 200 times as slow")
 	script := flag.String("script", "", "play this one history again and tell it step by step")
 	flag.Parse()
 	if *script != "" {
 		os.Exit(again(laws.Config{Events: *events, Faults: *faults}, *script))
 	}
-	os.Exit(many(*seed, *n))
+	play := playProtocol
+	if *layers {
+		play = playLayers
+	}
+	os.Exit(many(*seed, *n, play))
 }
 
 // again tells one history.
@@ -46,8 +52,39 @@ func again(c laws.Config, text string) int {
 	return 0
 }
 
+// playProtocol plays the history of a seed; one that fails is made small and told.
+func playProtocol(seed uint64) (laws.Outcome, string) {
+	c := laws.Seeded(seed)
+	o, err := laws.Play(c)
+	if err != nil {
+		return o, fmt.Sprintf("seed %d: %v, made small:\n%s", seed, err, laws.Explain(c, o.Script))
+	}
+	return o, ""
+}
+
+// playLayers does so with the real layers; one that fails is told as it was.
+func playLayers(seed uint64) (laws.Outcome, string) {
+	var story strings.Builder
+	play := func(trace func(string, ...any)) (laws.Outcome, error) {
+		dir, err := os.MkdirTemp("", "watershed-laws-")
+		if err != nil {
+			return laws.Outcome{}, err
+		}
+		defer os.RemoveAll(dir)
+		c := laws.Seeded(seed)
+		c.Events, c.Trace = 2*c.Events, trace
+		return laws.PlayLayers(c, dir)
+	}
+	o, err := play(nil)
+	if err != nil {
+		_, _ = play(func(format string, args ...any) { fmt.Fprintf(&story, format+"\n", args...) })
+		return o, fmt.Sprintf("seed %d: %v\n%s", seed, err, story.String())
+	}
+	return o, ""
+}
+
 // many plays histories on all cores, until one fails.
-func many(first, n uint64) int {
+func many(first, n uint64, play func(seed uint64) (laws.Outcome, string)) int {
 	var next, done atomic.Uint64
 	var mu sync.Mutex
 	var sum laws.Outcome
@@ -61,11 +98,10 @@ func many(first, n uint64) int {
 				if i >= n {
 					return
 				}
-				c := laws.Seeded(first + i)
-				o, err := laws.Play(c)
-				if err != nil {
+				o, story := play(first + i)
+				if story != "" {
 					stop.Store(true)
-					failed <- fmt.Sprintf("seed %d: %v, made small:\n%s", c.Seed, err, laws.Explain(c, o.Script))
+					failed <- story
 					return
 				}
 				mu.Lock()
