@@ -159,15 +159,19 @@ func (l *layers) verify(ctx context.Context, master protocol.Master, view string
 	return result, err
 }
 
-// serve runs the layers until ctx ends; then it lets the speed layer catch up
-// with the log, which by then must take no more events.
-func (l *layers) serve(ctx context.Context, stop <-chan struct{}) {
+// serve runs the layers until stop is closed; then it lets the speed layer catch
+// up with the log, which by then must take no more events. No version is begun or
+// finished once leaving ends: that would keep the process from stopping.
+func (l *layers) serve(ctx, leaving context.Context, stop <-chan struct{}) {
 	var wg sync.WaitGroup
 	background, cancel := context.WithCancel(ctx)
+	publishing, cancelPublishing := context.WithCancel(background)
+	defer context.AfterFunc(leaving, cancelPublishing)()
 	wg.Go(func() { l.keepArchiving(background) })
-	wg.Go(func() { l.keepPublishing(background) })
+	wg.Go(func() { l.keepPublishing(publishing) })
 	wg.Go(func() { l.keepTrimming(background) })
 	l.source.Run(ctx, stop)
+	cancelPublishing()
 	cancel()
 	wg.Wait()
 }

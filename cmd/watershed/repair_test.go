@@ -116,7 +116,7 @@ func openInProcess(t *testing.T, def *definition.Definition, data string) *inPro
 	}
 	server := httptest.NewServer(l.handler)
 	stop, done := make(chan struct{}), make(chan struct{})
-	go func() { defer close(done); l.serve(t.Context(), stop) }()
+	go func() { defer close(done); l.serve(t.Context(), t.Context(), stop) }()
 	p := &inProcess{layers: l, url: server.URL}
 	p.stop = func() {
 		p.stop = func() {}

@@ -111,7 +111,7 @@ func serve(cmd *cobra.Command, def *definition.Definition, o layerOptions, liste
 	working, cancel := context.WithCancel(context.WithoutCancel(cmd.Context()))
 	defer cancel()
 	stop, done := make(chan struct{}), make(chan struct{})
-	go func() { defer close(done); l.serve(working, stop) }()
+	go func() { defer close(done); l.serve(working, cmd.Context(), stop) }()
 
 	fmt.Fprintf(cmd.OutOrStdout(), "ready: pipeline %s at http://%s, data in %s\n", def.Pipeline, listener.Addr(), o.data)
 	select {
