@@ -171,7 +171,6 @@ func (l *layers) serve(ctx, leaving context.Context, stop <-chan struct{}) {
 	wg.Go(func() { l.keepPublishing(publishing) })
 	wg.Go(func() { l.keepTrimming(background) })
 	l.source.Run(ctx, stop)
-	cancelPublishing()
 	cancel()
 	wg.Wait()
 }

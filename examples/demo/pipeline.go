@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 
+	"github.com/watershed-data/watershed/examples/flights"
 	"github.com/watershed-data/watershed/examples/sales"
 )
 
@@ -68,7 +66,7 @@ var scenarios = []scenario{
 		name:       "flights",
 		about:      "January 2013 from New York's airports",
 		definition: "examples/flights/pipeline.yaml",
-		make:       readFlights,
+		make:       flights.Events,
 		rate:       4000,
 		question: question{
 			text: "Who flew on 30 January 2013, the worst day of the month?",
@@ -94,24 +92,6 @@ func makeSales() ([][]byte, error) {
 		events[i] = producer.Next()
 	}
 	return events, nil
-}
-
-func readFlights() ([][]byte, error) {
-	f, err := os.Open("examples/flights/flights-2013-01.ndjson.gz")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	unzipped, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	var events [][]byte
-	lines := bufio.NewScanner(unzipped)
-	for lines.Scan() {
-		events = append(events, append([]byte(nil), lines.Bytes()...))
-	}
-	return events, lines.Err()
 }
 
 // start makes the pipeline's events and runs `watershed run` for it.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/watershed-data/watershed/examples/flights"
 )
 
 const (
@@ -18,7 +20,7 @@ var steps = []string{"seal", "wait", "compute", "publish", "discard"}
 
 // measureBatch makes batch runs over the flights and over sales.
 func measureBatch(ctx context.Context, b *bench) error {
-	flights, err := readFlights()
+	month, err := flights.Events()
 	if err != nil {
 		return fmt.Errorf("reading the flights: %w", err)
 	}
@@ -27,7 +29,7 @@ func measureBatch(ctx context.Context, b *bench) error {
 		events   [][]byte
 		verifies int // how often
 	}{
-		{"flights", flights, 3},
+		{"flights", month, 3},
 		{"sales", makeSales(batchSales), 1},
 	} {
 		_, err := b.with(ctx, of.example, func(p *pipeline) error {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -143,23 +140,4 @@ func makeSales(n int) [][]byte {
 		events[i] = producer.Next()
 	}
 	return events
-}
-
-// readFlights reads the flights of the example.
-func readFlights() ([][]byte, error) {
-	f, err := os.Open("examples/flights/flights-2013-01.ndjson.gz")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	unzipped, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	var events [][]byte
-	lines := bufio.NewScanner(unzipped)
-	for lines.Scan() {
-		events = append(events, append([]byte(nil), lines.Bytes()...))
-	}
-	return events, lines.Err()
 }
