@@ -16,6 +16,7 @@ type Definition struct {
 	Events     Events
 	Clean      []Step
 	Columns    []Column // the columns of a row: the declared ones in order of declaration, then those that `set` created
+	Lookups    []Lookup // dimension tables, joined at query time; in order of declaration
 	Views      []View
 	Batch      Batch
 	Generation string // hash of what decides an answer; see Generation rules in doc.go
@@ -23,7 +24,8 @@ type Definition struct {
 
 // Events says how an event's bytes become columns.
 type Events struct {
-	Format       string // "json"
+	Format       string   // "json", "csv" or "tsv"
+	Fields       []string // csv and tsv: the fields of an event in order; nil for json
 	Columns      []Column
 	Time         string        // event-time column; empty if every view has Every == None
 	ID           string        // the declared column that identifies an event by its value before clean, or empty
@@ -89,7 +91,24 @@ type View struct {
 	Every    Grain
 	Where    *expr.Expr // nil: every accepted row
 	Measures []Measure
-	Outcomes bool // the built-in view over all rows by outcome and reason; see Outcomes
+	Keep     []Keep // rollup by age, finest first; the first one's grain is Every; nil: Every for all time
+	Outcomes bool   // the built-in view over all rows by outcome and reason; see Outcomes
+}
+
+// Keep says at which grain buckets of an age are kept. A bucket's age is how long
+// its coarse bucket, the one of the next Keep's grain, has ended before the
+// version's T.
+type Keep struct {
+	For   time.Duration // up to this age; 0 in the last one: for all time
+	Every Grain
+}
+
+// Lookup is a dimension table: a file whose rows describe values of a dimension.
+type Lookup struct {
+	Name string
+	File string   // as the definition gives it; relative to the definition's file
+	Key  string   // the table's column that holds the dimension's value
+	On   []string // the dimensions it describes; with one, --by DIMENSION.ATTRIBUTE, as with several
 }
 
 // Func is a measure's aggregate function.
@@ -102,6 +121,9 @@ const (
 	Min   Func = "min"
 	Max   Func = "max"
 	Avg   Func = "avg"
+
+	Distinct  Func = "distinct"
+	Quantiles Func = "quantiles"
 )
 
 // Measure is one declared measure of a view.
@@ -110,6 +132,8 @@ type Measure struct {
 	Func   Func
 	Column string      // empty for count of rows
 	Type   column.Type // of Column; zero for count of rows
+	K      int         // distinct: how many of the smallest hashes the state keeps
+	Error  string      // quantiles: the relative error as a canonical decimal text, "0.01"
 }
 
 // Batch says when batch runs start by themselves.
