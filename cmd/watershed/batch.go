@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watershed-data/watershed/internal/batch"
+	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 func newBatchCommand() *cobra.Command {
@@ -24,14 +25,18 @@ func newBatchCommand() *cobra.Command {
 		Long: `batch makes one batch run and waits for it: it seals every shard, computes all
 views from the master dataset up to that cut, makes sure that the master dataset
 and the ledger agree on every event up to it, and publishes the result as a
-version. Answers stay the same, bit for bit; they only come from other files.`,
+version. Answers stay the same, bit for bit; they only come from other files.
+
+Where that costs less, a run is incremental: it computes the events since the
+version before and merges them into that one's views. What comes out is the same.
+Once a day, and with --full, all events are looked at.`,
 		Example: `  watershed batch
   watershed batch --format json`,
 		Args: exactly(),
 	}
 	connect := addEndpointFlag(cmd)
 	format := addFormatFlag(cmd, "table", "json")
-	full := cmd.Flags().Bool("full", false, "compute all views from all events; in this release every run does")
+	full := cmd.Flags().Bool("full", false, "compute all views from all events, whatever it costs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := connect()
 		if err != nil {
@@ -70,6 +75,9 @@ func writeReport(w io.Writer, r *batch.Report) error {
 	default:
 		fmt.Fprintf(&text, "published version %s, watershed %s\n", r.Version, at)
 		fmt.Fprintf(&text, "%s up to the cut; the master dataset and the ledger agree\n", events(r.Events))
+		if r.Mode != "" {
+			fmt.Fprintf(&text, "%s run: %s\n", r.Mode, r.Why)
+		}
 	}
 	if b := r.Balance; b != nil && b.Doubled {
 		fmt.Fprintln(&text, "the master dataset held rows more than once; one for each position was counted")
@@ -87,9 +95,17 @@ func writeReport(w io.Writer, r *batch.Report) error {
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	if len(r.Cut) > 0 {
 		fmt.Fprintln(out, "\nshard\tepoch\tevents\tthrough")
+		loads, loaded := 0, int64(0)
 		for _, shard := range slices.Sorted(maps.Keys(r.Cut)) {
 			c := r.Cut[shard]
+			if protocol.IsLoad(shard) {
+				loads, loaded = loads+1, loaded+c.Events
+				continue
+			}
 			fmt.Fprintf(out, "%s\t%d\t%d\t%s\n", shard, c.Epoch, c.Events, c.Through)
+		}
+		if loads > 0 {
+			fmt.Fprintf(out, "%s\t\t%d\t\n", plural(int64(loads), "load"), loaded)
 		}
 	}
 	if len(r.Rows) > 0 {

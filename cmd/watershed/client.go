@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,7 +33,8 @@ const (
 // client talks to a running pipeline over HTTP.
 type client struct {
 	endpoint *url.URL
-	token    string // "": none
+	token    string    // "": none
+	notes    io.Writer // takes what an answer's format has no place for; nil: it is not told
 	http     http.Client
 }
 
@@ -82,10 +84,27 @@ func (c *client) do(ctx context.Context, method, path string, params url.Values)
 		return nil, c.explain(ctx, err)
 	}
 	if resp.StatusCode == http.StatusOK {
+		c.note(resp.Header)
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
 	return nil, c.refusal(resp)
+}
+
+// note tells what the answer's headers say beside its rows.
+func (c *client) note(header http.Header) {
+	if c.notes == nil {
+		return
+	}
+	if text, err := strconv.Unquote(header.Get("Watershed-Warning")); err == nil {
+		fmt.Fprintf(c.notes, "warning: %s\n", text)
+	}
+	if header.Get("Watershed-Complete") == "false" {
+		fmt.Fprintln(c.notes, "warning: the answer is not complete; `watershed status` says why")
+	}
+	if next := header.Get("Watershed-Next"); next != "" {
+		fmt.Fprintf(c.notes, "there are more rows: --cursor %s\n", next)
+	}
 }
 
 // explain says what to do about a request that got no answer.
@@ -115,7 +134,7 @@ func (c *client) refusal(resp *http.Response) error {
 	}
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%s; set %s to the pipeline's token", answer.Error.Message, tokenVariable)
+		return fmt.Errorf("%s; set %s to the pipeline's token", strings.TrimSuffix(answer.Error.Message, "."), tokenVariable)
 	case answer.Error.Field != "" && !strings.Contains(answer.Error.Message, answer.Error.Field):
 		return fmt.Errorf("%s: %s", answer.Error.Field, answer.Error.Message)
 	}

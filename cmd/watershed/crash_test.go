@@ -101,7 +101,7 @@ func TestKillingThePipelineLosesNothingAndDoublesNothing(t *testing.T) {
 	p := &producer{acked: map[int]string{}, tried: map[int]bool{}}
 	for range kills {
 		process := startPipeline(t, definition, data)
-		load(t, process, p, p.acknowledged()+rand.IntN(1500))
+		putUntilKilled(t, process, p, p.acknowledged()+rand.IntN(1500))
 	}
 	process := startPipeline(t, definition, data)
 	checkLog(t, process.url, p)
@@ -158,9 +158,9 @@ func reshard(ctx context.Context, c *kinesis.Client) {
 	}
 }
 
-// load puts events and asks for answers and versions until so many events are
+// putUntilKilled puts events and asks for answers and versions until so many events are
 // acknowledged; then it kills the process in the middle of all that.
-func load(t *testing.T, process *pipelineProcess, p *producer, until int) {
+func putUntilKilled(t *testing.T, process *pipelineProcess, p *producer, until int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -4,29 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"sync"
+	"path/filepath"
+	"strings"
 	"time"
 
-	"github.com/watershed-data/watershed/internal/api"
-	"github.com/watershed-data/watershed/internal/archive"
-	"github.com/watershed-data/watershed/internal/batch"
 	"github.com/watershed-data/watershed/internal/definition"
-	"github.com/watershed-data/watershed/internal/duckdb"
 	"github.com/watershed-data/watershed/internal/kinesis"
 	"github.com/watershed-data/watershed/internal/local"
-	"github.com/watershed-data/watershed/internal/protocol"
-	"github.com/watershed-data/watershed/internal/rowlogic"
 	"github.com/watershed-data/watershed/internal/serving"
-	"github.com/watershed-data/watershed/internal/speed"
-	"github.com/watershed-data/watershed/internal/verify"
 )
-
-// batchMemory bounds what a batch run holds in memory, in bytes; the rest is
-// spilled into the data directory.
-const batchMemory = 2 << 30
 
 // layerOptions is what `run` takes from its flags.
 type layerOptions struct {
@@ -37,20 +25,14 @@ type layerOptions struct {
 	logger    *slog.Logger
 }
 
-// layers is a pipeline running on one data directory: the batch, speed and
-// serving layers, wired to the local ports.
+// layers is a pipeline running on one data directory: a log, and the generation
+// that answers; and while the definition is being changed, the next one beside it.
 type layers struct {
-	def       *definition.Definition
-	store     *local.Store
-	source    *local.Source
-	archive   *archive.Archiver
-	batch     *batch.Layer
-	retention *local.Retention
-	service   *serving.Service
-	handler   http.Handler
-	logger    *slog.Logger
-
-	observe func(time.Duration, error)
+	store   *local.Store
+	answers *answers
+	change  *change // nil: none was under way at the start
+	handler http.Handler
+	logger  *slog.Logger
 }
 
 func openLayers(def *definition.Definition, o layerOptions) (_ *layers, err error) {
@@ -63,186 +45,126 @@ func openLayers(def *definition.Definition, o layerOptions) (_ *layers, err erro
 			err = errors.Join(err, store.Close())
 		}
 	}()
-	if err := store.Adopt(def.Generation); err != nil {
-		return nil, err
-	}
-	if err := store.Sweep(context.Background(), def.Generation); err != nil {
-		return nil, err
-	}
-	logic, err := rowlogic.New(def)
+	file, err := filepath.Abs(def.File)
 	if err != nil {
 		return nil, err
 	}
-	master, err := store.Master(def.Generation)
+	before, err := store.Generations()
 	if err != nil {
 		return nil, err
 	}
-	views, err := store.Views(def.Generation)
+	held, err := store.Adopt(context.Background(), def.Generation, local.DefinitionText{File: file, Text: def.Text})
 	if err != nil {
 		return nil, err
 	}
-	temp, err := store.Temp()
-	if err != nil {
-		return nil, err
-	}
-	ledger, items, checkpoints := store.Ledger(def.Generation), store.RealTime(def.Generation), store.Checkpoints(def.Generation)
-	millis := func() int64 { return time.Now().UnixMilli() }
+	tell(o.logger, before, held, func() []string { return differences(store, held.Serving, def) })
 
-	l := &layers{def: def, store: store, logger: o.logger}
-	speedLayer := &protocol.Speed{Log: store.Log(), Ledger: ledger, RealTime: items, Folder: speed.NewFolder(def, logic), Now: millis}
-	l.source = &local.Source{
-		Log: store.Log(),
-		Start: func(ctx context.Context, shard string) (protocol.Position, error) {
-			row, _, err := ledger.Row(ctx, shard)
-			return row.Through, err
-		},
-		Handle: speedLayer.Apply,
-		Limit:  10_000,
-		Logger: o.logger,
+	l := &layers{store: store, answers: &answers{}, logger: o.logger}
+	common := shared{store: store, computing: make(chan struct{}, 1), retention: o.retention, logger: o.logger, change: l.changing}
+	if common.temp, err = store.Temp(); err != nil {
+		return nil, err
 	}
-	l.archive = &archive.Archiver{Definition: def, Logic: logic, Log: store.Log(), Master: master, Checkpoints: checkpoints}
-	l.batch = &batch.Layer{
-		Protocol: &protocol.Run{Speed: speedLayer, Views: views, Now: millis, Kept: 2},
-		Log:      store.Log(), Ledger: ledger, Master: master, Views: views, Archive: l.archive,
-		Engine:     duckdb.New(def, duckdb.Paths{Master: master.Path, View: views.Path}, duckdb.Options{MemoryLimit: batchMemory, TempDir: temp}),
-		Generation: def.Generation, Logger: o.logger, Now: time.Now,
-		Entries: archive.Entries, Horizon: store.Log().Horizon, Journal: store.Journal(def.Generation),
+	if common.loads, err = store.Loads(); err != nil {
+		return nil, err
 	}
-	l.retention = &local.Retention{Log: store.Log(), Ledger: ledger, Views: views, Checkpoints: checkpoints, Keep: o.retention, Now: time.Now}
-	reader := &protocol.Reader{
-		Log: store.Log(), Ledger: ledger, RealTime: items, Views: views,
-		Freeze: func() (protocol.Ledger, protocol.RealTime, func(), error) { return local.Freeze(ledger, items) },
+	mine, err := openGeneration(def, common)
+	if err != nil {
+		return nil, err
 	}
-	l.service = serving.New(def, reader, millis, serving.Limits{})
-	l.service.Batch = l.batch.Standing
-	l.handler = l.routes(master, o)
+	if held.Next == "" {
+		l.answers.replace(mine)
+	} else if l.change, err = openChange(held, mine, l.answers, common); err != nil {
+		return nil, err
+	}
+	l.handler = l.routes(def, o)
 	return l, nil
 }
 
+// changing tells of the change that is under way; nil: none is.
+func (l *layers) changing() *serving.Change { return l.change.status() }
+
 // routes joins the API and the Kinesis endpoint on one port.
-func (l *layers) routes(master protocol.Master, o layerOptions) http.Handler {
-	v1 := api.New(api.Options{
-		Service: l.service,
-		Batch:   func(ctx context.Context) (any, error) { return l.batch.Run(ctx) },
-		Verify: func(ctx context.Context, view string) (any, error) {
-			return l.verify(ctx, master, view)
-		},
-		Logger: o.logger,
-	})
-	l.observe = v1.ObserveBatch
-	stream := kinesis.New(kinesis.Options{Stream: l.def.Pipeline, Log: l.store.Log(), Throttle: o.throttle, Retention: o.retention, Logger: o.logger})
+func (l *layers) routes(def *definition.Definition, o layerOptions) http.Handler {
+	stream := kinesis.New(kinesis.Options{Stream: def.Pipeline, Log: l.store.Log(), Throttle: o.throttle, Retention: o.retention, Logger: o.logger})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && r.Header.Get("X-Amz-Target") != "" {
 			stream.ServeHTTP(w, r)
 			return
 		}
-		v1.ServeHTTP(w, r)
+		g, done := l.answers.enter()
+		defer done()
+		if g == nil {
+			l.change.serveWithoutAnswers(w, r)
+			return
+		}
+		g.handler.ServeHTTP(w, r)
 	})
-}
-
-func (l *layers) verify(ctx context.Context, master protocol.Master, view string) (*verify.Result, error) {
-	o := verify.Options{
-		Def: l.def, Service: l.service, Log: l.store.Log(), Master: master,
-		Scan: func(r io.ReaderAt, size int64, fn func(string, protocol.Event) error) error {
-			return archive.Scan(r, size, func(row *archive.Stored) error {
-				return fn(row.Shard, row.Event)
-			})
-		},
-	}
-	if view != "" {
-		o.Views = []string{view}
-	}
-	result, err := verify.Run(ctx, o)
-	if unknown := (*verify.UnknownViewError)(nil); errors.As(err, &unknown) {
-		return nil, &serving.Error{Code: serving.NotFound, Field: "view", Message: unknown.Error()}
-	}
-	return result, err
 }
 
 // serve runs the layers until stop is closed; then it lets the speed layer catch
 // up with the log, which by then must take no more events. No version is begun or
 // finished once leaving ends: that would keep the process from stopping.
 func (l *layers) serve(ctx, leaving context.Context, stop <-chan struct{}) {
-	var wg sync.WaitGroup
-	background, cancel := context.WithCancel(ctx)
-	publishing, cancelPublishing := context.WithCancel(background)
-	defer context.AfterFunc(leaving, cancelPublishing)()
-	wg.Go(func() { l.keepArchiving(background) })
-	wg.Go(func() { l.keepPublishing(publishing) })
-	wg.Go(func() { l.keepTrimming(background) })
-	l.source.Run(ctx, stop)
-	cancel()
-	wg.Wait()
-}
-
-// keepArchiving archives for as long as ctx lasts. What fails is tried again:
-// the events are in the log.
-func (l *layers) keepArchiving(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := l.archive.Run(ctx); err != nil {
-			l.logger.Error("archiving failed and will be tried again", "error", err)
-		}
-		pause(ctx, time.Second)
-	}
-}
-
-// keepPublishing makes versions as the definition says.
-func (l *layers) keepPublishing(ctx context.Context) {
-	every := l.def.Batch.Every
-	if l.def.Batch.Continuous {
-		every = time.Second // the pause between a run and the look for new events
-	}
-	if every <= 0 {
+	publishing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(leaving, cancel)()
+	if l.change == nil {
+		g, done := l.answers.enter()
+		done()
+		r := g.follow(ctx, stop)
+		r.publish(publishing)
+		r.own(publishing)
+		r.drain()
 		return
 	}
-	for failures := 0; ; {
-		if pause(ctx, max(every, backoff(failures))); ctx.Err() != nil {
-			return
-		}
-		start := time.Now()
-		report, err := l.batch.RunIfChanged(ctx) // it logs its own errors
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			failures++
-		} else {
-			failures = 0
-		}
-		if err != nil || !report.Unchanged {
-			l.observe(time.Since(start), err)
-		}
-	}
-}
-
-// backoff is the least pause after so many runs that failed in a row.
-func backoff(failures int) time.Duration {
-	return min(time.Second<<min(failures, 10), time.Minute)
-}
-
-// keepTrimming lets go of the log's old records.
-func (l *layers) keepTrimming(ctx context.Context) {
-	for {
-		if pause(ctx, min(max(l.retention.Keep/10, time.Second), time.Minute)); ctx.Err() != nil {
-			return
-		}
-		if err := l.retention.Trim(ctx); err != nil && ctx.Err() == nil {
-			l.logger.Warn("trimming the log failed and will be tried again", "error", err)
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+	l.change.run(ctx, publishing, stop)
 }
 
 // close lets the data directory go. Nothing may use the layers any more.
 func (l *layers) close() error {
-	if err := errors.Join(l.service.Close(), l.store.Close()); err != nil {
+	var errs []error
+	if g, done := l.answers.enter(); g != nil {
+		done()
+		errs = append(errs, g.service.Close())
+	}
+	if l.change != nil {
+		errs = append(errs, l.change.close())
+	}
+	if err := errors.Join(append(errs, l.store.Close())...); err != nil {
 		return fmt.Errorf("closing: %w", err)
 	}
 	return nil
+}
+
+// tell says what a start with this definition means for the data directory.
+func tell(logger *slog.Logger, before, held local.Generations, differences func() []string) {
+	switch {
+	case before.Serving == "":
+	case held.Next == "" && before.Next == "":
+		logger.Info("the definition decides the same answers as the data directory's; nothing is recomputed", "generation", held.Serving)
+	case held.Next == "":
+		logger.Info("the definition is the one that answers; the change that was under way is given up", "generation", held.Serving, "givenUp", before.Next)
+	case held.Next == before.Next:
+		logger.Info("going on with the change of the definition", "from", held.Serving, "to", held.Next, "since", held.Since)
+	default:
+		if before.Next != "" {
+			logger.Info("the change that was under way is given up", "givenUp", before.Next)
+		}
+		logger.Info("the definition decides other answers than the data directory's; everything is recomputed from the raw events, and until then the answers are the old ones",
+			"from", held.Serving, "to", held.Next, "differences", strings.Join(differences(), "; "))
+	}
+}
+
+// differences says what a definition decides in another way than the stored one of
+// a generation, as far as that can be told.
+func differences(store *local.Store, generation string, now *definition.Definition) []string {
+	text, ok, err := store.Definition(generation)
+	if err != nil || !ok {
+		return []string{"the definition before is not known"}
+	}
+	before, err := definition.Parse(text.File, text.Text)
+	if err != nil {
+		return []string{"the definition before is not understood by this release"}
+	}
+	return definition.Differences(before, now)
 }

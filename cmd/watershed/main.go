@@ -9,9 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/watershed-data/watershed/internal/definition"
 )
 
 func main() {
@@ -37,23 +41,22 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetErr(errOut)
 	called, err := root.ExecuteContextC(ctx)
 	var usage *usageError
+	var problems definition.Errors
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
 		fmt.Fprintf(errOut, "watershed: %v\nTry `%s --help`.\n", err, called.CommandPath())
 		return exitUsage
-	case !errors.Is(err, errSaid):
+	case errors.As(err, &problems): // each begins with its place, as an editor looks for it
+		fmt.Fprintln(errOut, problems)
+	default:
 		fmt.Fprintf(errOut, "watershed: %v\n", err)
 	}
 	return exitError
 }
 
-// Errors of commands that have printed already what is wrong.
-var (
-	errSaid    = errors.New("the definition has errors")
-	errDiffers = errors.New("the merged answer differs from the recompute")
-)
+var errDiffers = errors.New("the merged answer differs from the recompute")
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ message string }
@@ -62,6 +65,23 @@ func (e *usageError) Error() string { return e.message }
 
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// flagError says what a number's flag takes, where the library says how parsing
+// failed.
+func flagError(err error) error {
+	message := err.Error()
+	if number := (*strconv.NumError)(nil); errors.As(err, &number) {
+		wanted := "write a number"
+		if number.Func == "ParseInt" {
+			wanted = "write a whole number"
+		}
+		if errors.Is(number, strconv.ErrRange) {
+			wanted = "write a smaller number"
+		}
+		message = strings.Replace(message, number.Error(), wanted, 1)
+	}
+	return usagef("%s", message)
 }
 
 func newRootCommand() *cobra.Command {
@@ -96,11 +116,10 @@ scratch, always; ` + "`watershed verify`" + ` proves it on your data.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.AddGroup(
 		&cobra.Group{ID: groupPipeline, Title: "A pipeline:"},
 		&cobra.Group{ID: groupClient, Title: "Talking to a running pipeline:"},
-		&cobra.Group{ID: groupLater, Title: "Not supported yet in this release:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -108,9 +127,8 @@ scratch, always; ` + "`watershed verify`" + ` proves it on your data.`,
 			root.AddCommand(c)
 		}
 	}
-	add(groupPipeline, newCheckCommand(), newRunCommand())
-	add(groupClient, newSendCommand(), newQueryCommand(), newBatchCommand(), newVerifyCommand(), newStatusCommand())
-	add(groupLater, newLaterCommands()...)
+	add(groupPipeline, newCheckCommand(), newRunCommand(), newCostCommand())
+	add(groupClient, newSendCommand(), newLoadCommand(), newQueryCommand(), newBatchCommand(), newVerifyCommand(), newEraseCommand(), newRejectsCommand(), newStatusCommand())
 	root.AddCommand(newVersionCommand())
 	return root
 }
@@ -118,7 +136,6 @@ scratch, always; ` + "`watershed verify`" + ` proves it on your data.`,
 const (
 	groupPipeline = "pipeline"
 	groupClient   = "client"
-	groupLater    = "later"
 )
 
 // exactly wants the named arguments, no more and no less.

@@ -63,6 +63,21 @@ func write(t *testing.T, name, content string) string {
 	return path
 }
 
+// Without this, editors and scripts that look for file:line:column at the start
+// of a line do not find what keeps a definition from starting.
+func TestProblemsBeginWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	bad := write(t, "bad.yaml", "pipeline: p\nevents: {format: json, columns: {a: {type: strin}}}\nviews: {v: {by: [b], every: none, measures: {n: count}}}\n")
+	lost := write(t, "lost.yaml", "pipeline: p\nevents: {format: json, columns: {a: {type: string}}}\nlookups: {l: {file: none.csv, key: k, on: [a]}}\nviews: {v: {by: [a], every: none, measures: {n: count}}}\n")
+	for _, c := range []struct{ file, begins string }{{bad, bad + ":2:"}, {lost, lost + ":3:21: reading lookup l"}} {
+		for _, args := range [][]string{{"check", c.file}, {"run", c.file, "--listen", "127.0.0.1:0", "--data", t.TempDir()}} {
+			if r := command(t, args...); r.code != 1 || !strings.HasPrefix(r.err, c.begins) || r.out != "" {
+				t.Errorf("%v: exit code %d\nstdout: %s\nstderr: %s", args, r.code, r.out, r.err)
+			}
+		}
+	}
+}
+
 func TestHowCommandsEnd(t *testing.T) {
 	t.Parallel()
 	good := write(t, "good.yaml", "pipeline: p\nevents: {format: json, columns: {a: {type: string}}}\nviews: {v: {by: [a], every: none, measures: {n: count}}}\n")
@@ -77,7 +92,7 @@ func TestHowCommandsEnd(t *testing.T) {
 		{args: nil, out: "watershed check pipeline.yaml"},
 		{args: []string{"--help"}, out: "Talking to a running pipeline:"},
 		{args: []string{"query", "--help"}, out: "--order -revenue"},
-		{args: []string{"load", "--help"}, out: "not supported yet"},
+		{args: []string{"load", "--help"}, out: "--before"},
 		{args: []string{"version"}, out: "watershed "},
 		{args: []string{"check", good}, out: "pipeline p"},
 		{args: []string{"check", bad}, code: 1, err: "bad.yaml:2:"},
@@ -88,9 +103,11 @@ func TestHowCommandsEnd(t *testing.T) {
 		{args: []string{"chek", good}, code: 2, err: "did you mean check?"},
 		{args: []string{"query", "v", "--frm", "2014"}, code: 2, err: "unknown flag: --frm"},
 		{args: []string{"query", "v", "--format", "xml"}, code: 2, err: "table or json or csv"},
+		{args: []string{"query", "v", "--limit", "ten"}, code: 2, err: `"ten" for "--limit" flag: write a whole number`},
+		{args: []string{"query", "v", "--limit", "99999999999999999999"}, code: 2, err: "write a smaller number"},
+		{args: []string{"send", "-", "--rate", "fast"}, code: 2, err: `"fast" for "--rate" flag: write a number`},
 		{args: []string{"query", "v", "--limit", "0"}, code: 2, err: "--limit must be at least 1"},
-		{args: []string{"query", "v", "--where", "a == 1"}, code: 1, err: "--where is not supported yet"},
-		{args: []string{"query", "v", "--quantile", "0.5"}, code: 1, err: "--quantile is not supported yet"},
+		{args: []string{"query", "v", "--where", "a == 1", "--quantile", "0.5", nobody}, code: 1, err: "watershed run pipeline.yaml"},
 		{args: []string{"query", "v", "--endpoint", "localhost"}, code: 2, err: "is not an endpoint"},
 		{args: []string{"query", "v", nobody}, code: 1, err: "watershed run pipeline.yaml"},
 		{args: []string{"status", nobody}, code: 1, err: "watershed run pipeline.yaml"},
@@ -103,9 +120,15 @@ func TestHowCommandsEnd(t *testing.T) {
 		{args: []string{"send", "none.ndjson"}, code: 1, err: "no such file"},
 		{args: []string{"send", good}, code: 1, err: "--input"},
 		{args: []string{"send", t.TempDir()}, code: 1, err: "is a directory"},
-		{args: []string{"rejects", "--reason", "x"}, code: 1, err: "watershed query ws_outcomes"},
-		{args: []string{"load", "a.csv", "--before", "2014"}, code: 1, err: "watershed send"},
-		{args: []string{"erase"}, code: 1, err: "not supported yet"},
+		{args: []string{"rejects", "--reason", "x", nobody}, code: 1, err: "nothing listens"},
+		{args: []string{"rejects", "--format", "xml"}, code: 2, err: "table or json or csv"},
+		{args: []string{"load"}, code: 2, err: "load needs FILE"},
+		{args: []string{"load", "-", "--before", ""}, code: 2, err: "--before needs a time"},
+		{args: []string{"load", "none.ndjson"}, code: 1, err: "no such file"},
+		{args: []string{"load", "-", nobody}, code: 1, err: "nothing listens"},
+		{args: []string{"erase"}, code: 2, err: "needs either --where or --partition-key"},
+		{args: []string{"erase", "--where", ""}, code: 2, err: "not empty"},
+		{args: []string{"erase", "--partition-key", "k", "--yes", "--dry-run"}, code: 2, err: "exclude each other"},
 	} {
 		t.Run(strings.Join(append([]string{"watershed"}, c.args...), " "), func(t *testing.T) {
 			t.Parallel()

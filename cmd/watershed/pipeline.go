@@ -12,6 +12,8 @@ import (
 // needs it.
 type pipeline struct {
 	Name    string           `json:"pipeline"`
+	Format  string           `json:"format"`  // of events: json, csv or tsv
+	Fields  []string         `json:"fields"`  // csv and tsv: the fields of an event in their order
 	ID      string           `json:"id"`      // the column that identifies an event; "": none
 	Columns []pipelineColumn `json:"columns"` // those that events carry
 }
@@ -55,14 +57,4 @@ func (p *pipeline) path(name string) []string {
 		}
 	}
 	return nil
-}
-
-// numeric reports whether a column read from this path wants numbers.
-func (p *pipeline) numeric(path []string) bool {
-	for _, c := range p.Columns {
-		if slices.Equal(c.From, path) && (c.Type == "int" || c.Type == "float" || strings.HasPrefix(c.Type, "decimal")) {
-			return true
-		}
-	}
-	return false
 }

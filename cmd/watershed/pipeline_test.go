@@ -20,6 +20,7 @@ import (
 type pipelineProcess struct {
 	cmd    *exec.Cmd
 	url    string
+	ready  string // the line it printed when it was ready
 	errOut *lockedBuffer
 	ended  chan struct{} // closed when the process has ended
 }
@@ -72,7 +73,7 @@ func startPipeline(t *testing.T, definition, data string, more ...string) *pipel
 		<-p.ended
 		t.Fatalf("no ready line but %q (%v); stderr: %s", line, err, p.errOut)
 	}
-	p.url = found[1]
+	p.url, p.ready = found[1], line
 	return p
 }
 

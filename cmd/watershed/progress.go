@@ -71,10 +71,23 @@ func (p *progress) line(events int64, since time.Duration) string {
 	if p.total == 0 {
 		return fmt.Sprintf("%s read  %s", size(p.read.Load()), counts)
 	}
+	done := part(p.read.Load(), p.total)
+	return fmt.Sprintf("%s %3.0f%%  %s", bar(done), 100*done, counts)
+}
+
+// part is how much n is of all, from 0 to 1.
+func part(n, all int64) float64 {
+	if all <= 0 {
+		return 0
+	}
+	return min(float64(n)/float64(all), 1)
+}
+
+// bar draws a part of a whole.
+func bar(part float64) string {
 	const width = 30
-	part := min(float64(p.read.Load())/float64(p.total), 1)
 	full := int(part * width)
-	return fmt.Sprintf("%s%s %3.0f%%  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*part, counts)
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
 // size writes a number of bytes for people.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -22,9 +21,13 @@ With fewer dimensions or a coarser grain, cells are merged; the result is exact.
 Times are RFC 3339 or YYYY-MM-DD, in the pipeline's zone if they name none, and
 choose buckets by their start: --from counts, --to does not.
 
+Where lookups describe a dimension, its attributes are named with a point, as in
+product.category, in --by, --where and --order.
+
 The built-in view ws_outcomes counts all events by what became of them.`,
 		Example: `  watershed query sales_by_product --from 2014-11-01 --to 2014-11-02
   watershed query sales_by_product --by product --every none --order -revenue --limit 3
+  watershed query sales_by_product --by product.category --where "product.category != 'tea'"
   watershed query sales_by_region --by region --measures sales --format csv
   watershed query ws_outcomes`,
 		Args: exactly("VIEW, the name of a view"),
@@ -36,32 +39,31 @@ The built-in view ws_outcomes counts all events by what became of them.`,
 	measures := flags.StringSlice("measures", nil, "the `measures` to print, separated by commas")
 	from := flags.String("from", "", "the first `time` bucket")
 	to := flags.String("to", "", "the `time` before which buckets start")
-	every := flags.String("every", "", "a coarser `grain`: 1m 5m 15m 1h 1d or none")
+	every := flags.String("every", "", "a coarser `grain`: 1m 5m 15m 1h 1d 1w 1mo or none (default as the view keeps each bucket)")
 	order := flags.StringSlice("order", nil, "the `columns` to order by, separated by commas; -column is descending")
 	limit := flags.Int("limit", 0, "print at most this `number` of rows")
-	where := flags.String("where", "", "not supported yet in this release")
-	quantile := flags.String("quantile", "", "not supported yet in this release")
+	where := flags.String("where", "", "a `condition` on dimensions and their attributes, in CEL: \"product == 'tea'\"")
+	quantile := flags.StringSlice("quantile", nil, "the `quantiles` to print of measures that have them, from 0 to 1 (default 0.5,0.9,0.99)")
+	cursor := flags.String("cursor", "", "go on behind a page: the `next` of its --format json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case *where != "":
-			return fmt.Errorf("--where is not supported yet in this release; choose buckets with --from and --to, and filter the rows of --format csv or json")
-		case *quantile != "":
-			return fmt.Errorf("--quantile is not supported yet in this release; no view has quantiles, use min, max and avg")
-		case flags.Changed("limit") && *limit < 1:
+		if flags.Changed("limit") && *limit < 1 {
 			return usagef("--limit must be at least 1")
 		}
 		c, err := connect()
 		if err != nil {
 			return err
 		}
+		if format.String() == "csv" {
+			c.notes = cmd.ErrOrStderr()
+		}
 		params := url.Values{"view": args, "format": {format.String()}}
-		lists := map[string][]string{"by": *by, "measures": *measures, "order": *order}
+		lists := map[string][]string{"by": *by, "measures": *measures, "order": *order, "quantile": *quantile}
 		for name, list := range lists {
 			if flags.Changed(name) {
 				params.Set(name, strings.Join(list, ","))
 			}
 		}
-		for name, text := range map[string]string{"from": *from, "to": *to, "every": *every} {
+		for name, text := range map[string]string{"from": *from, "to": *to, "every": *every, "where": *where, "cursor": *cursor} {
 			if flags.Changed(name) {
 				params.Set(name, text)
 			}

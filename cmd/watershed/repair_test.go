@@ -155,7 +155,9 @@ func (p *inProcess) send(t *testing.T, events string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ledger := p.store.Ledger(p.def.Generation)
+	g, done := p.answers.enter()
+	defer done()
+	ledger := g.ledger
 	for _, s := range shards {
 		for behind := true; behind; {
 			changed := p.store.Log().Changed()
@@ -179,7 +181,9 @@ func (p *inProcess) send(t *testing.T, events string) {
 
 func (p *inProcess) trim(t *testing.T) {
 	t.Helper()
-	if err := p.retention.Trim(t.Context()); err != nil {
+	g, done := p.answers.enter()
+	defer done()
+	if err := g.retention.Trim(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -47,8 +47,8 @@ func TestReshardingWhileEventsFlow(t *testing.T) {
 		t.Errorf("%d events were acknowledged, the total says %+v", acked, total.Rows)
 	}
 	status := process.told(t, "status")
-	if !strings.Contains(status.out, "shardId-000000000000  closed") || strings.Count(status.out, "  open ") != 4 {
-		t.Errorf("the status does not show 4 open shards and the closed ones:\n%s", status.out)
+	if !strings.Contains(status.out, " shards             drained") || strings.Count(status.out, "  open ") != 4 {
+		t.Errorf("the status does not show 4 open shards and one line for the drained ones:\n%s", status.out)
 	}
 	if r := process.told(t, "verify"); r.code != 0 {
 		t.Errorf("verify after a restart: %s%s", r.out, r.err)

@@ -37,6 +37,11 @@ archive that keeps them, the batch layer, the speed layer and the API that
 answers from both. Everything is kept in DIR; an event whose put was
 acknowledged survives any crash.
 
+FILE may have been changed since DIR was made. If it decides other answers now,
+everything is recomputed from the raw events beside what answers, and takes its
+place when it is complete; status tells how far it is. "watershed check --against"
+says before whether that is so.
+
 When it is ready it prints one line. SIGTERM or Ctrl-C stops it: it takes no more
 events, applies what it has taken, and ends.
 

@@ -20,11 +20,18 @@ func newSendCommand() *cobra.Command {
 		Long: `send puts the events of files into the pipeline's stream, as any Kinesis producer
 would. A file's name tells its format; .gz may follow it, and - is standard input:
 
-  .ndjson .jsonl .json   one event a line, sent as it is; blank lines are no events
+  .ndjson .jsonl .json   one event a line, sent as it is
   .csv .tsv              the first line names the fields; each further record
-                         becomes a JSON event. An empty field is left out. A field
-                         is sent as a string, or as a number if it is one and the
-                         pipeline's column is an int, a decimal or a float
+                         becomes an event of the pipeline's format. In JSON an
+                         empty field is left out, and a field is a string, unless
+                         the pipeline's column wants a number or true or false and
+                         the field is one. In csv and tsv the fields are brought
+                         into the order of the definition's; those that the file
+                         lacks are empty
+
+Blank lines are no events. CSV is read as RFC 4180 says; in TSV \t \n \r \\ stand
+for a tab, line ends and a backslash, and \N for an empty field. What breaks these
+rules stops send with its line and column.
 
 An event counts as sent once the pipeline has acknowledged it, which means that
 it is durable. What is refused for now is tried again until --retry-for is over.
@@ -50,7 +57,7 @@ acknowledged.`,
 	flags := cmd.Flags()
 	rate := flags.Float64("rate", 0, "send at most this `number` of events a second")
 	keyColumn := flags.String("partition-key", "", "the `column` whose value is the partition key (default: the pipeline's event id, else a random key)")
-	form := flags.String("input", "", "`format` of files whose names do not tell: ndjson, csv or tsv (default ndjson)")
+	form := flags.String("input", "", "`format` of files whose names do not tell: ndjson, csv or tsv (default: of standard input what the pipeline takes)")
 	skip := flags.Bool("skip-oversized", false, "leave out events over 1 MiB and say which, instead of stopping")
 	patience := flags.Duration("retry-for", time.Minute, "the `time` for which to try again what is refused for the moment, or gets no answer")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -246,9 +253,6 @@ func inputs(names []string, form string) ([]input, error) {
 		if name == "-" {
 			in.name = "standard input"
 			in.standard = true
-			if in.form == "" {
-				in.form = "ndjson"
-			}
 			files = append(files, in)
 			continue
 		}

@@ -45,9 +45,10 @@ func TestSendReadsEveryFormat(t *testing.T) {
 		{name: "a.jsonl", content: "\ufeff{\"a\":1}\n", want: []string{`{"a":1}`}},
 		{name: "a.JSON.gz", content: zipped(t, "{\"a\":1}\n{\"a\":2}"), want: []string{`{"a":1}`, `{"a":2}`}},
 		{name: "a.csv", content: table, want: wantTable},
-		{name: "a.csv", content: "\ufeff" + strings.ReplaceAll(table, "\n", "\r\n"), want: wantTable},
+		{name: "a.csv", content: "\ufeff" + strings.ReplaceAll(table, "\n", "\r\n"), want: append([]string{strings.Replace(wantTable[0], `\n`, `\u000d\n`, 1)}, wantTable[1:]...)},
 		{name: "a.csv.gz", content: zipped(t, table), want: wantTable},
 		{name: "a.tsv", content: "price\tProductName\n007\t5\" \xff\n-2e1\t1\n", want: []string{"{\"price\":\"007\",\"ProductName\":\"5\\\" \xff\"}", `{"price":-2e1,"ProductName":"1"}`}},
+		{name: "a.tsv", content: "price\tpaid\tProductName\n1\ttrue\ta\\tb\n\\N\tyes\t\"\n", want: []string{`{"paid":"yes","ProductName":"\""}`, `{"price":1,"paid":true,"ProductName":"a\u0009b"}`}},
 		{name: "a.dat", content: table, args: []string{"--input", "csv"}, want: wantTable},
 		{name: "-", content: "{\"a\":1}\n", stdin: true, want: []string{`{"a":1}`}},
 		{name: "-", content: zipped(t, table), stdin: true, args: []string{"--input", "csv"}, want: wantTable},
@@ -77,6 +78,70 @@ func TestSendReadsEveryFormat(t *testing.T) {
 	}
 }
 
+// A producer of csv or tsv events needs no program of its own: a table's fields
+// come in the order of the definition's, whatever the file's order is.
+func TestSendBringsFieldsIntoTheDefinitionsOrder(t *testing.T) {
+	t.Parallel()
+	fields := []string{"id", "ProductName", "item.pieces", "paid", "note"}
+	columns := []pipelineColumn{
+		{Name: "id", Type: "string", From: fields[:1]}, {Name: "product", Type: "string", From: fields[1:2]},
+		{Name: "pieces", Type: "int", From: fields[2:3]}, {Name: "paid", Type: "bool", From: fields[3:4]},
+	}
+	const table = "item.pieces,id,note,ProductName\n3,7,\"a, \"\"b\"\"\r\nc\",tea\n\n,8,,\n"
+	wantCSV := []string{"7,tea,3,,\"a, \"\"b\"\"\r\nc\"", "8,,,,"}
+	wantTSV := []string{"7\ttea\t3\t\ta, \"b\"\\r\\nc", "8\t\t\t\t"}
+	for _, c := range []struct {
+		format, name, content string
+		args, want            []string
+	}{
+		{"csv", "a.csv", table, nil, wantCSV},
+		{"tsv", "a.csv.gz", zipped(t, table), nil, wantTSV},
+		{"csv", "a.tsv", "id\tProductName\titem.pieces\tnote\n7\ttea\t3\ta, \"b\"\\r\\nc\n8\t\\N\t\t\n", nil, wantCSV},
+		{"csv", "-", table, nil, wantCSV},
+		{"tsv", "-", "note\tid\n\\N\t8\n", nil, wantTSV[1:]},
+		{"tsv", "-", table, []string{"--input", "csv"}, wantTSV},
+	} {
+		t.Run(c.format+" from "+c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStream(t)
+			s.format, s.fields, s.columns = c.format, fields, columns
+			cmd := process(t.Context(), append([]string{"send", "--endpoint", s.URL, "--partition-key", "id", c.name}, c.args...)...)
+			if c.name == "-" {
+				cmd.Stdin = strings.NewReader(c.content)
+			} else {
+				cmd.Args[6] = write(t, c.name, c.content)
+			}
+			r := finish(t, cmd)
+			if r.code != 0 || !strings.Contains(r.err, "has no field paid, which column paid is read from") {
+				t.Fatalf("exit code %d, or it does not say which field is missing: %s", r.code, r.err)
+			}
+			if got := slices.Sorted(maps.Keys(s.stored())); !slices.Equal(got, c.want) {
+				t.Errorf("sent %q, want %q", got, c.want)
+			}
+			for _, e := range s.records {
+				if string(e.Data[:1]) != e.PartitionKey {
+					t.Errorf("%q has the partition key %q, not its id", e.Data, e.PartitionKey)
+				}
+			}
+		})
+	}
+}
+
+func TestSendRefusesWhatIsNoEventOfThePipeline(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, content, err string }{
+		{"a.ndjson", "{}\n", "it holds JSON, and the events of pipeline sales are csv"},
+		{"a.csv", "id,city\n1,Rome\n", `a.csv:1: the events of pipeline sales have no field "city"; they have id, name`},
+	} {
+		s := newStream(t)
+		s.format, s.fields = "csv", []string{"id", "name"}
+		r := command(t, "send", "--endpoint", s.URL, write(t, c.name, c.content))
+		if r.code != 1 || !strings.Contains(r.err, c.err) || len(s.records) > 0 {
+			t.Errorf("exit code %d, %d events sent, stderr without %q: %s", r.code, len(s.records), c.err, r.err)
+		}
+	}
+}
+
 func TestSendRefusesWhatIsNotEvents(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", maxEvent)
@@ -88,7 +153,13 @@ func TestSendRefusesWhatIsNotEvents(t *testing.T) {
 		{"a.csv", "a,,b\n", "field 2 has no name"},
 		{"a.csv", "item,item.pieces\n1,2\n", "another field stands"},
 		{"a.csv", "a,b\n1,2\n3\n", ":3: the record does not have as many fields"},
-		{"a.csv", "a,b\n1,\"2\n", "a.csv:"},
+		{"a.csv", "a,b\n1,\"2\n", "a.csv:2:3: this is no CSV: here begins a quoted field that does not end"},
+		{"a.csv", "a,b\n\n1,\"2\nx\"3\n4,5\n", "a.csv:4:3: this is no CSV: here something follows the end of a quoted field"},
+		{"a.csv", "a,b\n1,2\"\n3,4\n", "a.csv:2:4: this is no CSV: here a quote stands within a field"},
+		{"a.csv", "a\n2\"\n" + strings.Repeat("12345678\n", maxRecord/8), "a.csv:2:2: this is no CSV: here a quote stands within a field"},
+		{"a.csv", "a\n1\n\"" + strings.Repeat("12345678\n", maxRecord/8) + "\"\n2\n", "a.csv:3: the event is larger than 1 MiB"},
+		{"a.csv", strings.Repeat("12345678,", maxRecord/8), "larger than 4 MiB"},
+		{"a.tsv", "a\tb\n1\tC:\\Users\n", `a.tsv:2:5: this is no TSV: here stands a backslash that begins none of`},
 		{"a.ndjson", "{}\n\n" + big + "\n{}\n", "a.ndjson:3: the event is larger than 1 MiB"},
 		{"a.csv", "a\n" + big + "\n", "a.csv:2: the event is larger than 1 MiB"},
 		{"a.ndjson.gz", "{}\n", "gzip"},
@@ -282,7 +353,7 @@ func TestSendChoosesPartitionKeys(t *testing.T) {
 		t.Errorf("events without the column need keys of their own: %q", slices.Sorted(maps.Keys(keys)))
 	}
 	r = command(t, "send", "--partition-key", "prodct", "--endpoint", s.URL, write(t, "a.ndjson", "{}\n"))
-	if r.code != 1 || !strings.Contains(r.err, "they have product, price, pieces") {
+	if r.code != 1 || !strings.Contains(r.err, "they have product, price, pieces, paid") {
 		t.Errorf("a column that does not exist: exit code %d: %s", r.code, r.err)
 	}
 }

@@ -28,6 +28,7 @@ type input struct {
 	size     int64  // bytes; -1: unknown
 	form     string // ndjson, csv or tsv
 	zipped   bool
+	content  io.Writer // gets the bytes as they are read, unzipped; nil: nobody does
 }
 
 // event is one event on its way.
@@ -79,8 +80,15 @@ func (in *input) open(stdin io.Reader, p *pipeline, keyColumn string, done *prog
 		}
 		buffered = bufio.NewReaderSize(unzipped, 256<<10)
 	}
+	if in.content != nil {
+		buffered = bufio.NewReaderSize(io.TeeReader(buffered, in.content), 256<<10)
+	}
 	var r *reader
 	var err error
+	if err = in.settle(p); err != nil {
+		closing()
+		return nil, err
+	}
 	if in.form == "ndjson" {
 		r, err = newLineReader(in, buffered, p.path(keyColumn))
 	} else {
@@ -92,6 +100,21 @@ func (in *input) open(stdin io.Reader, p *pipeline, keyColumn string, done *prog
 	}
 	r.close = closing
 	return r, nil
+}
+
+// settle decides what standard input holds if nobody says it: what the pipeline
+// takes. JSON cannot become an event of csv or tsv.
+func (in *input) settle(p *pipeline) error {
+	separated := p.Format == "csv" || p.Format == "tsv"
+	switch {
+	case in.form == "" && separated:
+		in.form = p.Format
+	case in.form == "":
+		in.form = "ndjson"
+	case in.form == "ndjson" && separated:
+		return fmt.Errorf("reading %s: it holds JSON, and the events of pipeline %s are %s; send a CSV or TSV file whose first line names the fields", in.name, p.Name, p.Format)
+	}
+	return nil
 }
 
 func (in *input) place(line int) string { return in.name + ":" + strconv.Itoa(line) }

@@ -16,7 +16,8 @@ and how many events the master dataset and the ledger have up to its cut, how th
 last batch run ended, what became of all events, and the views that can be
 queried.
 
-When batch runs fail it says so, since when and why, until one succeeds; and where
+While the definition is being changed it says how far the recompute is. When batch
+runs fail it says so, since when and why, until one succeeds; and where
 ledger and master dataset disagree, by how much in which shard. docs/runbook.md
 says what to do.`,
 		Example: `  watershed status

@@ -14,6 +14,8 @@ import (
 // that takes records and can refuse them.
 type stream struct {
 	*httptest.Server
+	format  string // of events
+	fields  []string
 	columns []pipelineColumn
 	// refuse tells what becomes of the n-th call, from 1: nil is that all is well.
 	refuse func(n int, w http.ResponseWriter, entries []entry) *answer
@@ -39,10 +41,11 @@ type answer struct {
 
 func newStream(t *testing.T) *stream {
 	t.Helper()
-	s := &stream{columns: []pipelineColumn{
+	s := &stream{format: "json", columns: []pipelineColumn{
 		{Name: "product", Type: "string", From: []string{"ProductName"}},
 		{Name: "price", Type: "decimal(12,2)", From: []string{"price"}},
 		{Name: "pieces", Type: "int", From: []string{"item", "pieces"}},
+		{Name: "paid", Type: "bool", From: []string{"paid"}},
 	}}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
@@ -54,7 +57,7 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	if r.URL.Path == "/v1/status" {
 		s.tokens = append(s.tokens, r.Header.Get("Authorization"))
-		_ = json.NewEncoder(w).Encode(pipeline{Name: "sales", Columns: s.columns})
+		_ = json.NewEncoder(w).Encode(pipeline{Name: "sales", Format: s.format, Fields: s.fields, Columns: s.columns})
 		return
 	}
 	var in struct {

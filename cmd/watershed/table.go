@@ -3,87 +3,124 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/watershed-data/watershed/internal/delimited"
 )
 
 // newTableReader reads CSV or TSV whose first record names the fields, and
-// makes a JSON event of each further record.
+// makes an event of each further record.
 func newTableReader(in *input, from *bufio.Reader, p *pipeline, keyColumn string) (*reader, error) {
-	if mark, _ := from.Peek(3); string(mark) == "\ufeff" {
-		_, _ = from.Discard(3)
-	}
-	table := csv.NewReader(from)
-	table.ReuseRecord = true
-	if in.form == "tsv" {
-		table.Comma = '\t'
-		table.LazyQuotes = true // tabs are rarely quoted, quotes in texts often stand alone
-	}
-	header, err := table.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s is empty; its first line must name the fields", in.name)
-	}
+	table, header, err := newRecords(in, from)
 	if err != nil {
-		return nil, in.tableError(err)
+		return nil, err
 	}
-	shape, err := newShape(slices.Clone(header), p)
+	write, err := p.eventOf(header)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", in.place(1), err)
+		return nil, fmt.Errorf("%s: %w", in.place(table.first), err)
 	}
 	keyField := -1
 	if keyColumn != "" {
-		if keyField = slices.Index(shape.header, strings.Join(p.path(keyColumn), ".")); keyField < 0 && keyColumn != p.ID {
-			return nil, fmt.Errorf("%s has no field %s, which column %s is read from; choose another --partition-key", in.place(1), strings.Join(p.path(keyColumn), "."), keyColumn)
+		field := strings.Join(p.path(keyColumn), ".")
+		if keyField = slices.Index(header, field); keyField < 0 && keyColumn != p.ID {
+			return nil, fmt.Errorf("%s has no field %s, which column %s is read from; choose another --partition-key", in.place(table.first), field, keyColumn)
 		}
 	}
-	r := &reader{notes: shape.missing(in, p)}
-	line, _ := table.FieldPos(0)
-	first := line + 1
+	r := &reader{notes: missing(in, header, p)}
+	first := table.line + 1
 	r.next = func() (*event, error) {
-		record, err := table.Read()
+		record, err := table.next()
+		r.blank = table.blank
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				err = in.tableError(err)
-			}
 			return nil, err
 		}
-		line, _ := table.FieldPos(len(record) - 1)
-		e := &event{data: shape.event(record), key: randomKey(), file: in.index, name: in.name, from: first, to: line}
-		first = line + 1
+		e := &event{data: write(record), key: randomKey(), file: in.index, name: in.name, from: first, to: table.line}
+		first = table.line + 1
 		if keyField >= 0 {
 			e.key = keyOf(record[keyField])
 		}
 		if len(e.data)+len(e.key) > maxEvent {
-			return nil, &oversizedError{in.place(line), len(e.data)}
+			return nil, &oversizedError{in.place(table.first), len(e.data)}
 		}
 		return e, nil
 	}
 	return r, nil
 }
 
-// tableError names the file and line of what is wrong with a table.
-func (in *input) tableError(err error) error {
-	var parse *csv.ParseError
-	if !errors.As(err, &parse) {
-		return fmt.Errorf("reading %s: %w", in.name, err)
+// eventOf gives how a record with these fields becomes an event of the
+// pipeline's format.
+func (p *pipeline) eventOf(header []string) (func(record []string) []byte, error) {
+	if err := checkHeader(header); err != nil {
+		return nil, err
 	}
-	if errors.Is(err, csv.ErrFieldCount) {
-		return fmt.Errorf("%s: the record does not have as many fields as the first line", in.place(parse.Line))
+	if format, ok := delimited.ParseFormat(p.Format); ok {
+		return p.rearranged(format, header)
 	}
-	return fmt.Errorf("%s:%d: %w", in.place(parse.Line), parse.Column, parse.Err)
+	s, err := newShape(header, p)
+	if err != nil {
+		return nil, err
+	}
+	return s.event, nil
+}
+
+func checkHeader(header []string) error {
+	for i, name := range header {
+		switch {
+		case name == "":
+			return fmt.Errorf("field %d has no name", i+1)
+		case !utf8.ValidString(name):
+			return fmt.Errorf("the name of field %d is not UTF-8", i+1)
+		case slices.Contains(header[:i], name):
+			return fmt.Errorf("two fields are named %q", name)
+		}
+	}
+	return nil
+}
+
+// rearranged writes records with the pipeline's fields in their order. A field
+// that the pipeline has not is an error: nothing is left out without being told.
+func (p *pipeline) rearranged(format delimited.Format, header []string) (func(record []string) []byte, error) {
+	for _, name := range header {
+		if !slices.Contains(p.Fields, name) {
+			return nil, fmt.Errorf("the events of pipeline %s have no field %q; they have %s: take it out of the file, or add it to fields in the definition", p.Name, name, strings.Join(p.Fields, ", "))
+		}
+	}
+	from := make([]int, len(p.Fields))
+	for i, name := range p.Fields {
+		from[i] = slices.Index(header, name)
+	}
+	texts := make([]string, len(from))
+	return func(record []string) []byte {
+		for i, at := range from {
+			texts[i] = ""
+			if at >= 0 {
+				texts[i] = record[at]
+			}
+		}
+		return format.Append(nil, texts...)
+	}, nil
+}
+
+// missing tells of columns that no field of the table is.
+func missing(in *input, header []string, p *pipeline) []string {
+	var notes []string
+	for _, c := range p.Columns {
+		if field := strings.Join(c.From, "."); !slices.Contains(header, field) {
+			notes = append(notes, fmt.Sprintf("%s has no field %s, which column %s is read from", in.name, field, c.Name))
+		}
+	}
+	return notes
 }
 
 // shape is how a table's records become JSON objects.
 type shape struct {
-	header  []string
-	numeric []bool // by field
-	fields  []node
+	bare   []func(text string) bool // by field: whether a text is written without quotes
+	fields []node
 }
 
 // node is one name of an object: a field of the table, or an object of others.
@@ -96,23 +133,15 @@ type node struct {
 // newShape takes the header apart. A field is an object's only where the
 // pipeline reads a column from such a path: a point in a name means nothing else.
 func newShape(header []string, p *pipeline) (*shape, error) {
-	s := &shape{header: header}
+	s := &shape{}
 	for i, name := range header {
-		switch {
-		case name == "":
-			return nil, fmt.Errorf("field %d has no name", i+1)
-		case !utf8.ValidString(name):
-			return nil, fmt.Errorf("the name of field %d is not UTF-8", i+1)
-		case slices.Contains(header[:i], name):
-			return nil, fmt.Errorf("two fields are named %q", name)
-		}
 		path := []string{name}
 		for _, c := range p.Columns {
 			if len(c.From) > 1 && strings.Join(c.From, ".") == name {
 				path = c.From
 			}
 		}
-		s.numeric = append(s.numeric, p.numeric(path))
+		s.bare = append(s.bare, p.bare(path))
 		if err := insert(&s.fields, path, i); err != nil {
 			return nil, fmt.Errorf("field %q: %w", name, err)
 		}
@@ -140,17 +169,6 @@ func insert(nodes *[]node, path []string, field int) error {
 		return nil
 	}
 	return insert(&n.inner, path[1:], field)
-}
-
-// missing tells of columns that no field of the table is.
-func (s *shape) missing(in *input, p *pipeline) []string {
-	var notes []string
-	for _, c := range p.Columns {
-		if field := strings.Join(c.From, "."); !slices.Contains(s.header, field) {
-			notes = append(notes, fmt.Sprintf("%s has no field %s, which column %s is read from", in.name, field, c.Name))
-		}
-	}
-	return notes
 }
 
 // event makes a JSON object of a record.
@@ -194,10 +212,25 @@ func (s *shape) value(dst []byte, field int, text string) []byte {
 	if text == "" {
 		return dst
 	}
-	if s.numeric[field] && isNumber(text) {
+	if s.bare[field](text) {
 		return append(dst, text...)
 	}
 	return appendString(dst, text)
+}
+
+// bare tells which texts of a field go into an event without quotes: those that
+// are what its columns take only so.
+func (p *pipeline) bare(path []string) func(text string) bool {
+	truth, number := false, false
+	for _, c := range p.Columns {
+		if slices.Equal(c.From, path) {
+			truth = truth || c.Type == "bool"
+			number = number || c.Type == "int" || c.Type == "float" || strings.HasPrefix(c.Type, "decimal")
+		}
+	}
+	return func(text string) bool {
+		return number && isNumber(text) || truth && (text == "true" || text == "false")
+	}
 }
 
 // isNumber reports whether the text is a number as JSON writes it.

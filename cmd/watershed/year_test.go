@@ -40,7 +40,15 @@ func TestARealYearOfFlights(t *testing.T) {
 	}
 	definition := strings.Replace(string(text), "  time: sched\n", "  time: sched\n  id: id\n", 1)
 	definition = strings.Replace(definition, "  columns:\n", "  columns:\n    id: {type: string}\n", 1)
-	p := startPipeline(t, write(t, "pipeline.yaml", definition), filepath.Join(t.TempDir(), "data"))
+	file := write(t, "pipeline.yaml", definition)
+	for _, name := range []string{"airlines.csv", "airports.csv", "planes.ndjson"} {
+		table, err := os.ReadFile(filepath.Join("..", "..", "examples", "flights", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeInto(t, filepath.Dir(file), name, string(table))
+	}
+	p := startPipeline(t, file, filepath.Join(t.TempDir(), "data"))
 
 	random := rand.New(rand.NewPCG(1, 2))
 	var sent, late []types.PutRecordsRequestEntry

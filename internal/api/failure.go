@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -16,7 +17,7 @@ type failure struct {
 	status  int
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	Field   string `json:"field,omitempty"` // the parameter at fault
+	Field   string `json:"field"` // the parameter at fault; "": none is
 }
 
 func (f *failure) Error() string { return f.Message }
@@ -29,6 +30,7 @@ func badParameter(field, message string) *failure {
 func classify(err error) *failure {
 	var f *failure
 	var q *serving.Error
+	var later *UnavailableError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -38,6 +40,8 @@ func classify(err error) *failure {
 			status = http.StatusNotFound
 		}
 		return &failure{status: status, Code: string(q.Code), Message: q.Message, Field: q.Field}
+	case errors.As(err, &later):
+		return &failure{status: http.StatusServiceUnavailable, Code: later.Code, Message: later.Message}
 	case errors.Is(err, protocol.ErrBusy), errors.Is(err, protocol.ErrNotYet):
 		return &failure{status: http.StatusServiceUnavailable, Code: "busy", Message: "the data changed faster than it could be read; try again"}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -96,12 +100,20 @@ func (h *Handler) fail(w *response, r *http.Request, err error) {
 // writeJSON responds with v. It is encoded first, so that an error is not half
 // a response.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false) // messages quote expressions, and people read them
+	if err := e.Encode(v); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, err = w.Write(append(body, '\n'))
+	_, err := w.Write(body.Bytes())
 	return err
+}
+
+// Unavailable responds that what was asked for cannot be served now, but later.
+func Unavailable(w http.ResponseWriter, code, message string) {
+	w.Header().Set("Retry-After", "1")
+	_ = writeJSON(w, http.StatusServiceUnavailable, map[string]*failure{"error": {status: http.StatusServiceUnavailable, Code: code, Message: message}})
 }

@@ -10,20 +10,39 @@ import (
 	"github.com/watershed-data/watershed/internal/serving"
 )
 
-// Options are what the handler calls. Service, Batch and Verify are required.
+// Options are what the handler calls. Service, Batch, Verify, Loads and Erase are required.
 type Options struct {
 	Service *serving.Service
-	// Batch makes one batch run and gives what to tell of it, encodable as JSON.
-	// The handler never calls it twice at once.
-	Batch func(ctx context.Context) (any, error)
+	// Batch makes one batch run, from all rows if full is true, and gives what to tell
+	// of it, encodable as JSON. A run that is under way goes first: it waits for that,
+	// or until ctx ends.
+	Batch func(ctx context.Context, full bool) (any, error)
 	// Verify compares a view with the oracle; "" is every view. The result is
 	// encodable as JSON, a view that does not exist is a *serving.Error.
-	Verify func(ctx context.Context, view string) (any, error)
-	Logger *slog.Logger // of failures that are not the caller's; nil: none
-	Now    func() int64 // milliseconds since 1970-01-01 UTC; nil: the clock
+	// progress, if it is not nil, hears now and then how many events of how many were
+	// recomputed.
+	Verify func(ctx context.Context, view string, progress func(events, of int64)) (any, error)
+	Loads  Loads
+	// Erase erases events or counts them, and gives what to tell of it, encodable as
+	// JSON. A request that cannot be understood is an *erasure.RequestError.
+	Erase func(ctx context.Context, r Erasure) (any, error)
+	// Rejects tells of rejected events; of one reason, if it is not "". A reason that
+	// does not exist is a *serving.Error. nil: nothing can be told.
+	Rejects func(ctx context.Context, reason string) (Report, error)
+	Logger  *slog.Logger // of failures that are not the caller's; nil: none
+	Now     func() int64 // milliseconds since 1970-01-01 UTC; nil: the clock
 	// QueryTimeout bounds a query or status; default one minute. Batch and verify
 	// take as long as they take: they end when their caller leaves.
 	QueryTimeout time.Duration
+	// BodyTimeout bounds how long a sender pauses within a body; default ten minutes.
+	BodyTimeout time.Duration
+}
+
+// Report is an answer that is not one of a view.
+type Report interface {
+	WriteJSON(w io.Writer) error
+	WriteCSV(w io.Writer) error
+	WriteTable(w io.Writer) error
 }
 
 // defaultQueryTimeout is long for a query and short for a client's patience.
@@ -34,9 +53,9 @@ type Handler struct {
 	options Options
 	mux     *http.ServeMux
 	metrics *metrics
-	running chan struct{} // holds a token while a batch run goes on
 	queries chan struct{} // holds a token for each query whose answer is in memory
 	checks  chan struct{} // holds a token while a verification goes on
+	loading chan struct{} // holds a token for each load that is coming in
 }
 
 // atOnce is how many answers are held in memory at a time; the next ones wait
@@ -64,7 +83,10 @@ func New(o Options) *Handler {
 	if o.QueryTimeout <= 0 {
 		o.QueryTimeout = defaultQueryTimeout
 	}
-	h := &Handler{options: o, mux: http.NewServeMux(), running: make(chan struct{}, 1), queries: make(chan struct{}, atOnce), checks: make(chan struct{}, 1)}
+	if o.BodyTimeout <= 0 {
+		o.BodyTimeout = defaultBodyTimeout
+	}
+	h := &Handler{options: o, mux: http.NewServeMux(), queries: make(chan struct{}, atOnce), checks: make(chan struct{}, 1), loading: make(chan struct{}, atOnce)}
 	h.metrics = newMetrics(h.status, o.Now)
 	for _, r := range []struct {
 		method, path string
@@ -74,15 +96,16 @@ func New(o Options) *Handler {
 		{http.MethodGet, "/v1/status", h.serveStatus},
 		{http.MethodPost, "/v1/batch", h.batch},
 		{http.MethodGet, "/v1/verify", h.verify},
-		{http.MethodGet, "/v1/rejects", notYet("examples of rejected events are", "their counts by reason are in the built-in view: GET /v1/query?view=ws_outcomes")},
-		{http.MethodPost, "/v1/load", notYet("loading history is", "send it through the endpoint: watershed send FILE")},
+		{http.MethodPost, "/v1/erase", h.erase},
+		{http.MethodGet, "/v1/rejects", h.rejects},
+		{"", "/v1/load", h.load},
 		{http.MethodGet, "/metrics", h.metrics.serve},
 		{http.MethodGet, "/healthz", healthz},
 	} {
 		h.mux.Handle(r.path, h.route(r.method, r.serve))
 	}
 	h.mux.Handle("/", h.route("", func(_ http.ResponseWriter, r *http.Request) error {
-		return &failure{status: http.StatusNotFound, Code: "not_found", Message: "there is nothing at this path; the paths are /v1/query, /v1/status, /v1/batch, /v1/verify, /metrics and /healthz"}
+		return &failure{status: http.StatusNotFound, Code: "not_found", Message: "there is nothing at this path; the paths are /v1/query, /v1/status, /v1/rejects, /v1/batch, /v1/load, /v1/verify, /v1/erase, /metrics and /healthz"}
 	}))
 	return h
 }
@@ -147,10 +170,4 @@ func healthz(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, err := io.WriteString(w, "ok\n")
 	return err
-}
-
-func notYet(what, instead string) func(http.ResponseWriter, *http.Request) error {
-	return func(http.ResponseWriter, *http.Request) error {
-		return &failure{status: http.StatusNotImplemented, Code: "not_supported", Message: what + " not supported yet in this release; " + instead}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/serving"
 )
 
@@ -88,6 +89,9 @@ var (
 	pendingDesc  = prometheus.NewDesc("watershed_shard_pending_seconds", "Age of a shard's batch that is begun and not committed; 0 if there is none.", []string{"shard"}, nil)
 	outcomesDesc = prometheus.NewDesc("watershed_events_total", "Events by what became of them.", []string{"outcome"}, nil)
 	completeDesc = prometheus.NewDesc("watershed_complete", "1 if answers are complete.", nil, nil)
+	changeDesc   = prometheus.NewDesc("watershed_definition_change", "1 while a change of the definition is under way.", nil, nil)
+	rowsDesc     = prometheus.NewDesc("watershed_definition_change_rows", "Rows of a change of the definition that is under way: recomputed, and to recompute in all.", []string{"which"}, nil)
+	loadsDesc    = prometheus.NewDesc("watershed_loads", "Loads of history that are complete, by whether the current version holds them (visible) or the next one will (waiting).", []string{"state"}, nil)
 	seqDesc      = prometheus.NewDesc("watershed_version_seq", "Number of the current version; 0: none is published yet.", nil, nil)
 	mismatchDesc = prometheus.NewDesc("watershed_ledger_mismatch", "Events by which the ledger and the master dataset differ, by the last comparison; 0 if they agree.", []string{"shard"}, nil)
 	failingDesc  = prometheus.NewDesc("watershed_batch_failing", "1 if the last batch run failed.", nil, nil)
@@ -98,7 +102,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s *standing) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{upDesc, eventsDesc, lagDesc, behindDesc, pendingDesc, outcomesDesc, completeDesc, seqDesc, ageDesc, mismatchDesc, failingDesc, failedDesc, repairedDesc} {
+	for _, d := range []*prometheus.Desc{upDesc, eventsDesc, lagDesc, behindDesc, pendingDesc, outcomesDesc, completeDesc, changeDesc, rowsDesc, loadsDesc, seqDesc, ageDesc, mismatchDesc, failingDesc, failedDesc, repairedDesc} {
 		out <- d
 	}
 }
@@ -118,6 +122,11 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(upDesc, 1)
 	gauge(completeDesc, one(st.Complete))
+	gauge(changeDesc, one(st.Change != nil))
+	if c := st.Change; c != nil {
+		gauge(rowsDesc, float64(c.Rows), "recomputed")
+		gauge(rowsDesc, float64(c.Of), "all")
+	}
 	for _, sh := range st.Shards {
 		counter(eventsDesc, sh.Events, sh.ID)
 		gauge(lagDesc, sh.LagSeconds, sh.ID)
@@ -128,6 +137,11 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 	counter(outcomesDesc, st.Outcomes.Rejected, "rejected")
 	counter(outcomesDesc, st.Outcomes.Dropped, "dropped")
 	counter(outcomesDesc, st.Outcomes.Duplicate, "duplicate")
+	counter(outcomesDesc, st.Outcomes.Erased, "erased")
+	if l := st.Loads; l != nil {
+		gauge(loadsDesc, float64(l.Visible), "visible")
+		gauge(loadsDesc, float64(l.Waiting), "waiting")
+	}
 	if v := st.Version; v != nil {
 		gauge(seqDesc, float64(v.Seq))
 		gauge(ageDesc, float64(v.AgeSeconds))
@@ -140,6 +154,9 @@ func (s *standing) Collect(out chan<- prometheus.Metric) {
 		counter(repairedDesc, b.Repaired)
 		if b.Balance != nil {
 			for _, sh := range b.Balance.Shards {
+				if sh.Equal && protocol.IsLoad(sh.Shard) {
+					continue // a series for each load that ever was would be too many
+				}
 				gauge(mismatchDesc, float64(sh.Difference()), sh.Shard)
 			}
 		}

@@ -13,29 +13,31 @@ import (
 
 // parameters reads a request's query string. Each parameter is given at most
 // once, and one that is not known is refused: a filter that is misspelt must
-// not be ignored. later holds what to say of those that are announced.
-func parameters(r *http.Request, later map[string]string, known ...string) (url.Values, error) {
+// not be ignored.
+func parameters(r *http.Request, known ...string) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badParameter("", "the query string is damaged: "+err.Error())
 	}
+	return values, onlyKnown(r, values, known...)
+}
+
+// onlyKnown refuses parameters that are not known or are given more than once.
+func onlyKnown(r *http.Request, values url.Values, known ...string) error {
 	names := make([]string, 0, len(values))
 	for name := range values {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if message, ok := later[name]; ok {
-			return nil, &failure{status: http.StatusBadRequest, Code: string(serving.NotSupported), Field: name, Message: message}
-		}
 		if !slices.Contains(known, name) {
-			return nil, badParameter(name, "there is no parameter "+strconv.Quote(name)+"; "+r.URL.Path+" takes "+takes(known))
+			return badParameter(name, "there is no parameter "+strconv.Quote(name)+"; "+r.URL.Path+" takes "+takes(known))
 		}
 		if len(values[name]) > 1 {
-			return nil, badParameter(name, "parameter "+name+" is given "+strconv.Itoa(len(values[name]))+" times; give it once, lists with commas")
+			return badParameter(name, "parameter "+name+" is given "+strconv.Itoa(len(values[name]))+" times; give it once, lists with commas")
 		}
 	}
-	return values, nil
+	return nil
 }
 
 func takes(known []string) string {
@@ -45,19 +47,13 @@ func takes(known []string) string {
 	return strings.Join(known, ", ")
 }
 
-// laterQueryParameters are those that queries will take.
-var laterQueryParameters = map[string]string{
-	"where":    "where is not supported yet in this release; declare a view with a where, or choose rows from the answer",
-	"quantile": "quantile is not supported yet in this release; the measures are count, sum, min, max and avg",
-}
-
-var queryParameters = []string{"view", "by", "measures", "from", "to", "every", "order", "limit", "cursor", "format"}
+var queryParameters = []string{"view", "by", "measures", "quantile", "from", "to", "every", "where", "order", "limit", "cursor", "format"}
 
 // parseQuery reads what /v1/query takes.
 func parseQuery(values url.Values) (q serving.Query, format string, err error) {
 	q = serving.Query{
-		View: values.Get("view"), Measures: splitList(values.Get("measures")),
-		From: values.Get("from"), To: values.Get("to"), Every: definition.Grain(values.Get("every")),
+		View: values.Get("view"), Measures: splitList(values.Get("measures")), Quantiles: splitList(values.Get("quantile")),
+		From: values.Get("from"), To: values.Get("to"), Every: definition.Grain(values.Get("every")), Where: values.Get("where"),
 		Order: serving.ParseOrder(splitList(values.Get("order"))), Cursor: values.Get("cursor"),
 	}
 	if values.Has("by") {

@@ -15,12 +15,13 @@ const (
 	versionHeader  = "Watershed-Version"
 	completeHeader = "Watershed-Complete"
 	nextHeader     = "Watershed-Next"
+	warningHeader  = "Watershed-Warning"
 )
 
 func (h *Handler) query(w http.ResponseWriter, r *http.Request) (err error) {
 	began := time.Now()
 	defer func() { h.metrics.observeQuery(time.Since(began), err) }()
-	values, err := parameters(r, laterQueryParameters, queryParameters...)
+	values, err := parameters(r, queryParameters...)
 	if err != nil {
 		return err
 	}
@@ -50,13 +51,46 @@ func (h *Handler) query(w http.ResponseWriter, r *http.Request) (err error) {
 	if a.Next != nil {
 		header.Set(nextHeader, *a.Next)
 	}
+	if text := a.Warning(); text != "" {
+		header.Set(warningHeader, strconv.QuoteToASCII(text))
+	}
 	if r.Method == http.MethodHead {
 		return nil
 	}
 	return writeAnswer(w, a, format)
 }
 
-func writeAnswer(w io.Writer, a *serving.Answer, format string) error {
+// rejects tells of rejected events. The search takes a query's place and time.
+func (h *Handler) rejects(w http.ResponseWriter, r *http.Request) error {
+	values, err := parameters(r, "reason", "format")
+	if err != nil {
+		return err
+	}
+	format, err := parseFormat(values, "json", "csv", "table")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.options.QueryTimeout)
+	defer cancel()
+	done, err := turn(ctx, h.queries)
+	if err != nil {
+		return err
+	}
+	defer done()
+	report, err := h.options.Rejects(ctx, values.Get("reason"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", contentTypes[format])
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	return writeAnswer(w, report, format)
+}
+
+func writeAnswer(w io.Writer, a Report, format string) error {
 	switch format {
 	case "csv":
 		return a.WriteCSV(w)
@@ -73,7 +107,7 @@ func (h *Handler) status(ctx context.Context) (*serving.Status, error) {
 }
 
 func (h *Handler) serveStatus(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, nil, "format")
+	values, err := parameters(r, "format")
 	if err != nil {
 		return err
 	}
@@ -96,41 +130,20 @@ func (h *Handler) serveStatus(w http.ResponseWriter, r *http.Request) error {
 // batch makes one run. A second caller waits for its turn; a caller who leaves
 // ends the run, which publishes nothing by halves.
 func (h *Handler) batch(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, nil, "full")
+	values, err := parameters(r, "full")
 	if err != nil {
 		return err
 	}
-	// In this release every run is a full one; the parameter is only checked.
 	switch text := values.Get("full"); text {
 	case "", "true", "false":
 	default:
 		return badParameter("full", strconv.Quote(text)+" is neither true nor false")
 	}
-	done, err := turn(r.Context(), h.running)
-	if err != nil {
-		return err
-	}
-	defer done()
 	began := time.Now()
-	result, err := h.options.Batch(r.Context())
-	h.metrics.observeBatch(time.Since(began), err)
-	if err != nil {
-		return err
+	result, err := h.options.Batch(r.Context(), values.Get("full") == "true")
+	if r.Context().Err() == nil { // a run that its caller called off has not failed
+		h.metrics.observeBatch(time.Since(began), err)
 	}
-	return writeJSON(w, http.StatusOK, result)
-}
-
-func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, nil, "view")
-	if err != nil {
-		return err
-	}
-	done, err := turn(r.Context(), h.checks)
-	if err != nil {
-		return err
-	}
-	defer done()
-	result, err := h.options.Verify(r.Context(), values.Get("view"))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,17 @@ type Checkpoints interface {
 	Store(ctx context.Context, shard string, through protocol.Position) error
 }
 
+// Erasures remembers which events of a stream were erased, for as long as its log
+// may hold them: what is written from the log once more must not bring them back.
+// It is durable, and belongs to no generation.
+type Erasures interface {
+	// Add remembers erased events of a shard, before they are gone from the master
+	// dataset. Adding one again changes nothing.
+	Add(ctx context.Context, shard string, erased map[protocol.Position]protocol.Erased) error
+	// In gives those between two positions, both included.
+	In(ctx context.Context, shard string, first, last protocol.Position) (map[protocol.Position]protocol.Erased, error)
+}
+
 // Logic makes rows of events; *rowlogic.Logic does.
 type Logic interface {
 	Run(shard string, events []protocol.Event) *rowlogic.Batch
@@ -47,6 +59,7 @@ type Archiver struct {
 	Log         protocol.Log
 	Master      protocol.Master
 	Checkpoints Checkpoints
+	Erasures    Erasures // nil: nothing of the log is ever erased
 
 	FileBytes int64            // of events' bytes in a file, about; 0: DefaultFileBytes
 	Every     time.Duration    // 0: DefaultEvery
@@ -147,7 +160,7 @@ func (a *Archiver) Flush(ctx context.Context, through map[string]protocol.Positi
 // positions, so a batch run keeps one of each, and doing it twice changes nothing.
 func (a *Archiver) Repair(ctx context.Context, shard string, spans []protocol.Span) error {
 	for r := (&repairer{log: a.Log, shard: shard, spans: spans}); len(r.spans) > 0; {
-		if err := a.file(ctx, shard, r); err != nil {
+		if err := a.file(ctx, shard, r, nil); err != nil {
 			return fmt.Errorf("repairing %s: %w", shard, err)
 		}
 	}
@@ -172,7 +185,9 @@ func (a *Archiver) turn(ctx context.Context, id string, until *protocol.Position
 		return true, nil
 	}
 	r := &pager{log: a.Log, shard: id, last: s.through, until: until}
-	if err := a.file(ctx, id, r); err != nil {
+	err = a.file(ctx, id, r, func(f *Writer) { f.Holds(protocol.Span{After: s.through, Through: r.last}) })
+	if err != nil {
+		s.loaded = false // the file may be there or not
 		return false, err
 	}
 	if r.last == s.through {
@@ -215,8 +230,62 @@ func (a *Archiver) hold(ctx context.Context, id string) (*shard, error) {
 		<-s.busy
 		return nil, fmt.Errorf("loading the checkpoint: %w", err)
 	}
-	s.through, s.loaded = through, true
+	if s.through, err = a.stored(ctx, id, through); err != nil {
+		<-s.busy
+		return nil, err
+	}
+	s.loaded = true
 	return s, nil
+}
+
+// stored gives the position up to which the master dataset holds a shard's rows: a
+// crash may have come between a file and its checkpoint. To write the rows again
+// would double them.
+func (a *Archiver) stored(ctx context.Context, id string, through protocol.Position) (protocol.Position, error) {
+	spans, err := a.spans(ctx, id)
+	if err != nil {
+		return through, fmt.Errorf("finding what the master dataset holds behind the checkpoint: %w", err)
+	}
+	at := through
+	for _, span := range spans { // by their ends
+		if span.Through.After(at) && !span.After.After(at) {
+			at = span.Through
+		}
+	}
+	if at == through {
+		return through, nil
+	}
+	if err := a.Checkpoints.Store(ctx, id, at); err != nil {
+		return through, fmt.Errorf("storing the checkpoint: %w", err)
+	}
+	return at, nil
+}
+
+// spans gives the spans of the log that files of a shard hold, by their ends.
+func (a *Archiver) spans(ctx context.Context, id string) (spans []protocol.Span, err error) {
+	release, err := a.Master.Pin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	files, err := a.Master.Files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		if f.Shard != id {
+			continue
+		}
+		about, err := inspect(ctx, a.Master, f)
+		if err != nil {
+			return nil, err
+		}
+		if about.whole != nil {
+			spans = append(spans, *about.whole)
+		}
+	}
+	slices.SortFunc(spans, func(a, b protocol.Span) int { return a.Through.Compare(b.Through) })
+	return spans, nil
 }
 
 // reader gives a shard's events in log order, a page of the log at a time; none
@@ -226,7 +295,8 @@ type reader interface {
 }
 
 // file writes one file with the next events of a reader; none if it is at its end.
-func (a *Archiver) file(ctx context.Context, id string, r reader) error {
+// note is called before the file is closed, if it is not nil.
+func (a *Archiver) file(ctx context.Context, id string, r reader, note func(*Writer)) error {
 	limit := a.FileBytes
 	if limit == 0 {
 		limit = DefaultFileBytes
@@ -238,6 +308,9 @@ func (a *Archiver) file(ctx context.Context, id string, r reader) error {
 	_, err = a.Master.Put(ctx, id, func(w io.Writer) error {
 		f := NewWriter(w, a.Definition)
 		for size := int64(0); len(events) > 0; {
+			if events, err = a.withoutErased(ctx, id, events); err != nil {
+				return err
+			}
 			if err := f.Write(a.Logic.Run(id, events)); err != nil {
 				return err
 			}
@@ -251,10 +324,36 @@ func (a *Archiver) file(ctx context.Context, id string, r reader) error {
 				return err
 			}
 		}
+		if note != nil {
+			note(f)
+		}
 		return f.Close()
 	})
 	if err != nil {
 		return fmt.Errorf("writing a file of the master dataset: %w", err)
 	}
 	return nil
+}
+
+// withoutErased gives the events with what the rows of erased ones hold in their
+// place.
+func (a *Archiver) withoutErased(ctx context.Context, shard string, events []protocol.Event) ([]protocol.Event, error) {
+	if a.Erasures == nil {
+		return events, nil
+	}
+	erased, err := a.Erasures.In(ctx, shard, events[0].Position, events[len(events)-1].Position)
+	if err != nil {
+		return nil, fmt.Errorf("finding what was erased of %s: %w", shard, err)
+	}
+	if len(erased) == 0 {
+		return events, nil
+	}
+	events = slices.Clone(events) // they may be the log's
+	for i := range events {
+		e := &events[i]
+		if left, ok := erased[e.Position]; ok {
+			e.Erased, e.PartitionKey, e.Data = &left, "", nil
+		}
+	}
+	return events, nil
 }

@@ -199,25 +199,49 @@ func TestFlushBesideRun(t *testing.T) {
 	p.wantEach(t, b, 200, 1)
 }
 
-// TestCrashBeforeCheckpoint: rows are doubled, which the double entry repairs,
-// and none is lost.
+// TestCrashBeforeCheckpoint: no row is doubled, and none is lost, by a process that
+// finds the file when it starts, or that goes on after the failure; also if the file
+// was merged with others meanwhile.
 func TestCrashBeforeCheckpoint(t *testing.T) {
 	t.Parallel()
-	p := newPlant(1)
-	shard := memory.ShardID(0)
-	cut := map[string]protocol.Position{shard: p.send(shard, 10)}
-	crash := errors.New("crash")
-	p.checkpoints.fail = crash
-	if err := p.Flush(t.Context(), cut); !errors.Is(err, crash) {
-		t.Fatalf("Flush gave %v although the checkpoint is not stored", err)
+	for name, after := range map[string]func(t *testing.T, p *plant){
+		"a restart": func(_ *testing.T, p *plant) { p.restart() },
+		"no crash":  func(*testing.T, *plant) {},
+		"a merge": func(t *testing.T, p *plant) {
+			if done, err := (&archive.Merger{Master: p.master}).Merge(t.Context(), false); err != nil || done.Files != 9 {
+				t.Fatalf("merging gave %+v, %v", done, err)
+			}
+			p.restart()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlant(1)
+			shard := memory.ShardID(0)
+			for range 8 {
+				if err := p.Flush(t.Context(), map[string]protocol.Position{shard: p.send(shard, 3)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cut := map[string]protocol.Position{shard: p.send(shard, 10)}
+			crash := errors.New("crash")
+			p.checkpoints.fail = crash
+			if err := p.Flush(t.Context(), cut); !errors.Is(err, crash) {
+				t.Fatalf("Flush gave %v although the checkpoint is not stored", err)
+			}
+			p.wantEach(t, shard, 34, 1)
+			p.checkpoints.fail = nil
+			after(t, p)
+			cut[shard] = p.send(shard, 2)
+			if err := p.Flush(t.Context(), cut); err != nil {
+				t.Fatal(err)
+			}
+			p.wantEach(t, shard, 36, 1)
+			if at := p.checkpoints.through[shard]; at != cut[shard] {
+				t.Errorf("the checkpoint is at %s, want %s", at, cut[shard])
+			}
+		})
 	}
-	p.wantEach(t, shard, 10, 1)
-	p.checkpoints.fail = nil
-	p.restart()
-	if err := p.Flush(t.Context(), cut); err != nil {
-		t.Fatal(err)
-	}
-	p.wantEach(t, shard, 10, 2)
 }
 
 // brokenMaster cannot store.

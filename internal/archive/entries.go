@@ -75,7 +75,7 @@ func (e *entries) group(group parquet.RowGroup, columns []int) (err error) {
 		if string(values[0].ByteArray()) != e.shard || string(key) <= e.after || string(key) > e.through {
 			continue
 		}
-		if err := e.fn(key, uint64(values[2].Int64())<<32|uint64(values[3].Int64())&0xffffffff); err != nil {
+		if err := e.fn(key, hashOf(values[2], values[3])); err != nil {
 			return err
 		}
 	}

@@ -2,15 +2,14 @@ package archive
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
-	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 )
 
@@ -41,35 +40,42 @@ func Write(w io.Writer, def *definition.Definition, batches ...*rowlogic.Batch) 
 // Writer writes one file of the master dataset, batch by batch. It holds at
 // most one compressed row group in memory. It is not safe for concurrent use.
 type Writer struct {
-	file    *parquet.GenericWriter[any]
-	columns []Column
-	times   []definition.Grain
-	names   []string // the definition's columns
-	values  []parquet.Value
-	text    []byte // base64 of a chunk
-	rows    int    // in the open row group
-	bytes   int    // events' bytes in the open row group
+	table
+	file   *parquet.GenericWriter[any]
+	values []parquet.Value
+	text   []byte // base64 of a chunk
+	rows   int    // in the open row group
+	bytes  int    // events' bytes in the open row group
 }
 
 // NewWriter starts a file of a definition's rows.
 func NewWriter(w io.Writer, def *definition.Definition) *Writer {
-	f := &Writer{
-		file: parquet.NewGenericWriter[any](w, Schema(def),
-			parquet.Compression(&compression),
-			parquet.DictionaryMaxBytes(dictionaryMax),
-			parquet.SkipPageBounds(RawColumn),
-			parquet.KeyValueMetadata(FormatKey, Format),
-			parquet.KeyValueMetadata(GenerationKey, def.Generation),
-		),
-		columns: Columns(def),
-		times:   Grains(def),
-		values:  make([]parquet.Value, 0, chunkRows),
-		text:    make([]byte, 0, chunkBytes),
+	return &Writer{
+		table:  newTable(def),
+		file:   newFile(w, Schema(def), def.Generation),
+		values: make([]parquet.Value, 0, chunkRows),
+		text:   make([]byte, 0, chunkBytes),
 	}
-	for _, c := range def.Columns {
-		f.names = append(f.names, c.Name)
-	}
-	return f
+}
+
+// newFile starts a Parquet file of rows of a generation.
+func newFile(w io.Writer, schema *parquet.Schema, generation string) *parquet.GenericWriter[any] {
+	return parquet.NewGenericWriter[any](w, schema,
+		parquet.Compression(&compression),
+		parquet.DictionaryMaxBytes(dictionaryMax),
+		parquet.SkipPageBounds(RawColumn),
+		parquet.KeyValueMetadata(FormatKey, Format),
+		parquet.KeyValueMetadata(GenerationKey, generation),
+	)
+}
+
+// Holds notes, in the file, that it holds every event of the log in the span: an
+// archive that lost its checkpoint goes on behind it.
+func (f *Writer) Holds(span protocol.Span) { noteSpan(f.file, span) }
+
+func noteSpan(f *parquet.GenericWriter[any], span protocol.Span) {
+	f.SetKeyValueMetadata(AfterKey, span.After.Key())
+	f.SetKeyValueMetadata(ThroughKey, span.Through.Key())
 }
 
 // Write adds the rows of a batch.
@@ -108,24 +114,6 @@ func (f *Writer) Close() error {
 	return nil
 }
 
-// check refuses a batch whose columns are not those of the file, which would
-// store values under another column's name.
-func (f *Writer) check(b *rowlogic.Batch) error {
-	if len(b.Columns) != len(f.names) {
-		return fmt.Errorf("writing rows of %s: the batch has %d columns, the definition has %d", b.Shard, len(b.Columns), len(f.names))
-	}
-	for _, g := range f.times {
-		if b.Times[g] == nil {
-			return fmt.Errorf("writing rows of %s: the batch has no buckets of grain %s", b.Shard, g)
-		}
-	}
-	n := len(b.Events)
-	if len(b.Outcome) != n || len(b.Reason) != n || len(b.Detail) != n || len(b.Hash) != n || b.ID != nil && len(b.ID) != n {
-		return errors.New("writing rows of " + b.Shard + ": the batch's columns differ in length")
-	}
-	return nil
-}
-
 // rowsOf writes rows [from, to) of the batch, column by column.
 func (f *Writer) rowsOf(b *rowlogic.Batch, from, to int) error {
 	out := f.file.ColumnWriters()
@@ -154,86 +142,6 @@ func (f *Writer) rowsOf(b *rowlogic.Batch, from, to int) error {
 		}
 	}
 	return nil
-}
-
-// getter gives a function that reads column i of a row.
-func (f *Writer) getter(b *rowlogic.Batch, i int) func(row int) parquet.Value {
-	switch f.columns[i].Name {
-	case ShardColumn:
-		shard := text(b.Shard)
-		return func(int) parquet.Value { return shard }
-	case PositionColumn:
-		return func(row int) parquet.Value { return text(b.Events[row].Position.Key()) }
-	case KeyColumn:
-		return func(row int) parquet.Value { return text(b.Events[row].PartitionKey) }
-	case ArrivalColumn:
-		return func(row int) parquet.Value { return parquet.Int64Value(b.Events[row].Arrival) }
-	case AggregateColumn:
-		return func(row int) parquet.Value { return parquet.BooleanValue(b.Events[row].Aggregated) }
-	case StrayColumn:
-		return func(row int) parquet.Value { return parquet.BooleanValue(b.Events[row].Stray) }
-	case definition.OutcomeColumn:
-		return func(row int) parquet.Value { return text(string(b.Outcome[row])) }
-	case definition.ReasonColumn:
-		return func(row int) parquet.Value { return textOrNull(b.Reason[row]) }
-	case DetailColumn:
-		return func(row int) parquet.Value { return textOrNull(b.Detail[row]) }
-	case HashHighColumn:
-		return func(row int) parquet.Value { return parquet.Int64Value(int64(b.Hash[row] >> 32)) }
-	case HashLowColumn:
-		return func(row int) parquet.Value { return parquet.Int64Value(int64(b.Hash[row] & 0xffffffff)) }
-	case IDHighColumn:
-		return identity(b, func(id rowlogic.Identity) uint64 { return id.Hi })
-	case IDLowColumn:
-		return identity(b, func(id rowlogic.Identity) uint64 { return id.Lo })
-	case RowLogicColumn:
-		version := parquet.Int32Value(definition.RowLogicVersion)
-		return func(int) parquet.Value { return version }
-	}
-	own := len(f.columns) - len(f.names)
-	if i >= own {
-		return vector(b.Columns[i-own])
-	}
-	return vector(b.Times[f.times[i-(own-len(f.times))]])
-}
-
-func text(s string) parquet.Value { return parquet.ByteArrayValue([]byte(s)) }
-
-func textOrNull(s string) parquet.Value {
-	if s == "" {
-		return parquet.NullValue()
-	}
-	return text(s)
-}
-
-// identity reads one half of the rows' identities.
-func identity(b *rowlogic.Batch, half func(rowlogic.Identity) uint64) func(row int) parquet.Value {
-	return func(row int) parquet.Value {
-		if b.ID == nil || b.ID[row].IsZero() {
-			return parquet.NullValue()
-		}
-		return parquet.Int64Value(int64(half(b.ID[row])))
-	}
-}
-
-func vector(v *column.Vector) func(row int) parquet.Value {
-	value := func(row int) parquet.Value { return parquet.Int64Value(v.Int[row]) }
-	switch v.Type.Kind {
-	case column.String:
-		value = func(row int) parquet.Value { return text(v.Str[row]) }
-	case column.Bool:
-		value = func(row int) parquet.Value { return parquet.BooleanValue(v.Int[row] != 0) }
-	case column.Date:
-		value = func(row int) parquet.Value { return parquet.Int32Value(int32(v.Int[row])) }
-	case column.Float:
-		value = func(row int) parquet.Value { return parquet.DoubleValue(v.Float[row]) }
-	}
-	return func(row int) parquet.Value {
-		if v.Nulls[row] {
-			return parquet.NullValue()
-		}
-		return value(row)
-	}
 }
 
 // raw writes the events' bytes in base64, at most chunkBytes of text at a time.

@@ -15,6 +15,7 @@ import (
 	"github.com/watershed-data/watershed/internal/archive"
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/expr"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 )
@@ -126,6 +127,10 @@ func TestFileHasTheOneSchema(t *testing.T) {
 		{Kind: column.Timestamp}, {Kind: column.Bool}, {Kind: column.Date}, {Kind: column.Float},
 	}
 	def := &definition.Definition{Generation: "g7", Views: []definition.View{{Every: definition.Hour}, {Every: definition.None}, {Every: definition.Month}, {Every: definition.Hour}}}
+	def.Views[0].Name, def.Views[0].Where = "v", &expr.Expr{}
+	def.Views[2].Measures = []definition.Measure{
+		{Func: definition.Distinct, Column: "c_string", Type: kinds[0], K: 16}, {Func: definition.Quantiles, Column: "c_decimal", Type: kinds[2], Error: "0.01"},
+	}
 	b := rows("s", event(5, "x"), event(6, "y"))
 	b.Outcome[1], b.Reason[1], b.Detail[1] = rowlogic.Rejected, "not JSON", "at byte 1"
 	b.Hash[0] = 0xfedcba9876543210
@@ -136,6 +141,12 @@ func TestFileHasTheOneSchema(t *testing.T) {
 		b.Times[g] = column.NewVector(column.Type{Kind: column.Timestamp}, 2)
 		b.Times[g].Set(0, column.Value{Int: int64(100 + i)})
 	}
+	b.Inputs = map[string]*column.Vector{}
+	for i, in := range def.Inputs() {
+		b.Inputs[in.Name] = column.NewVector(in.Type, 2)
+		b.Inputs[in.Name].Set(0, column.Value{Int: int64(i - 1)})
+	}
+	b.Inputs["ws_where_v"].Set(0, column.Value{Int: 1})
 	for i, k := range kinds {
 		def.Columns = append(def.Columns, definition.Column{Name: "c_" + k.Kind.String(), Type: k})
 		v := column.NewVector(k, 2)
@@ -174,6 +185,9 @@ func TestFileHasTheOneSchema(t *testing.T) {
 	required int32 ws_rowlogic (INT(32,true));
 	optional int64 ws_time_1h (INT(64,true));
 	optional int64 ws_time_1mo (INT(64,true));
+	optional int64 ws_distinct_c_string (INT(64,true));
+	optional int64 ws_bucket_c_decimal_0_01 (INT(64,true));
+	optional boolean ws_where_v;
 	optional binary c_string (STRING);
 	optional int64 c_int (INT(64,true));
 	optional int64 c_decimal (INT(64,true));
@@ -188,8 +202,8 @@ func TestFileHasTheOneSchema(t *testing.T) {
 	r := parquet.NewReader(f)
 	defer func() { _ = r.Close() }()
 	for i, want := range [][]any{
-		{"s", "0015.0000000000", "key 5 é\x00", int64(5), true, false, "eA==", "accepted", nil, nil, int64(0xfedcba98), int64(0x76543210), int64(-1), int64(7), int32(definition.RowLogicVersion), int64(100), int64(101), "text", int64(1), int64(2), int64(3), true, int32(5), 0.5},
-		{"s", "0016.0000000000", "key 6 é\x00", int64(6), false, true, "eQ==", "rejected", "not JSON", "at byte 1", int64(b.Hash[1] >> 32), int64(b.Hash[1] & math.MaxUint32), nil, nil, int32(definition.RowLogicVersion), nil, nil, nil, nil, nil, nil, nil, nil, nil},
+		{"s", "0015.0000000000", "key 5 é\x00", int64(5), true, false, "eA==", "accepted", nil, nil, int64(0xfedcba98), int64(0x76543210), int64(-1), int64(7), int32(definition.RowLogicVersion), int64(100), int64(101), int64(-1), int64(0), true, "text", int64(1), int64(2), int64(3), true, int32(5), 0.5},
+		{"s", "0016.0000000000", "key 6 é\x00", int64(6), false, true, "eQ==", "rejected", "not JSON", "at byte 1", int64(b.Hash[1] >> 32), int64(b.Hash[1] & math.MaxUint32), nil, nil, int32(definition.RowLogicVersion), nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil},
 	} {
 		rows := make([]parquet.Row, 1)
 		if n, err := r.ReadRows(rows); n != 1 || err != nil && err != io.EOF {

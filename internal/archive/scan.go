@@ -7,8 +7,10 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/pages"
 	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/rowlogic"
 )
 
 // Stored is one row of the master dataset as the stream gave it.
@@ -40,7 +42,10 @@ func Scan(r io.ReaderAt, size int64, fn func(row *Stored) error) error {
 	return nil
 }
 
-var stored = [...]string{ShardColumn, PositionColumn, KeyColumn, ArrivalColumn, RawColumn, AggregateColumn, StrayColumn}
+var stored = [...]string{
+	ShardColumn, PositionColumn, KeyColumn, ArrivalColumn, RawColumn, AggregateColumn, StrayColumn,
+	definition.OutcomeColumn, HashHighColumn, HashLowColumn, IDHighColumn, IDLowColumn,
+}
 
 // open opens a file that this program can read.
 func open(r io.ReaderAt, size int64) (*parquet.File, error) {
@@ -97,6 +102,11 @@ func scanGroup(group parquet.RowGroup, columns []int, fn func(row *Stored) error
 	return nil
 }
 
+// hashOf joins the halves of a row's hash.
+func hashOf(high, low parquet.Value) uint64 {
+	return uint64(high.Int64())<<32 | uint64(low.Int64())&0xffffffff
+}
+
 // read sets the row to the values of the stored columns, reusing its memory.
 func (row *Stored) read(values [len(stored)]parquet.Value) (err error) {
 	if shard := values[0].ByteArray(); string(shard) != row.Shard {
@@ -111,5 +121,11 @@ func (row *Stored) read(values [len(stored)]parquet.Value) (err error) {
 		return fmt.Errorf("reading the bytes of event %s of %s: %w", row.Position, row.Shard, err)
 	}
 	row.Aggregated, row.Stray = values[5].Boolean(), values[6].Boolean()
+	if row.Erased = nil; string(values[7].ByteArray()) == string(rowlogic.Erased) {
+		row.Erased = &protocol.Erased{Hash: hashOf(values[8], values[9])}
+		if !values[10].IsNull() {
+			row.Erased.IDHigh, row.Erased.IDLow = uint64(values[10].Int64()), uint64(values[11].Int64())
+		}
+	}
 	return nil
 }

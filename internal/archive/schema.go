@@ -17,6 +17,8 @@ const Format = "2"
 const (
 	FormatKey     = "watershed.format"
 	GenerationKey = "watershed.generation"
+	AfterKey      = "watershed.after"   // with ThroughKey: the file holds all events of the log in this span, as positions' keys
+	ThroughKey    = "watershed.through" // only in files of which that is known
 )
 
 // The columns that every row has besides the definition's. A row's outcome and
@@ -42,13 +44,15 @@ const (
 // in microseconds since 1970-01-01 UTC. Grain none has no column.
 func TimeColumn(g definition.Grain) string { return timeColumnStart + string(g) }
 
-// Grains lists the grains that the definition's views use, without none, in
-// order of first use.
+// Grains lists the grains at which the definition's views keep buckets, without
+// none, in order of first use.
 func Grains(def *definition.Definition) []definition.Grain {
 	var out []definition.Grain
 	for _, v := range def.AllViews() {
-		if v.Every != definition.None && !slices.Contains(out, v.Every) {
-			out = append(out, v.Every)
+		for _, g := range v.Grains() {
+			if g != definition.None && !slices.Contains(out, g) {
+				out = append(out, g)
+			}
 		}
 	}
 	return out
@@ -59,6 +63,7 @@ type Column struct {
 	Name     string
 	Physical Physical
 	Optional bool // may be null
+	few      bool // it holds few different numbers
 }
 
 // Physical is how a column's values are stored. The set is what Firehose's
@@ -96,6 +101,9 @@ func Columns(def *definition.Definition) []Column {
 	}
 	for _, g := range Grains(def) {
 		out = append(out, Column{Name: TimeColumn(g), Physical: Int64, Optional: true})
+	}
+	for _, in := range def.Inputs() {
+		out = append(out, Column{Name: in.Name, Physical: physical(in.Type.Kind), Optional: true, few: in.Measure.Func == definition.Quantiles})
 	}
 	for _, c := range def.Columns {
 		out = append(out, Column{Name: c.Name, Physical: physical(c.Type.Kind), Optional: true})
@@ -162,7 +170,7 @@ func (c Column) repeats() bool {
 	case RowLogicColumn:
 		return true
 	}
-	return c.Physical == Text || len(c.Name) > len(timeColumnStart) && c.Name[:len(timeColumnStart)] == timeColumnStart
+	return c.Physical == Text || c.few || len(c.Name) > len(timeColumnStart) && c.Name[:len(timeColumnStart)] == timeColumnStart
 }
 
 // ordered is a group whose fields keep their order; a parquet.Group sorts them

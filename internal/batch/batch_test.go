@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/watershed-data/watershed/internal/archive"
+	"github.com/watershed-data/watershed/internal/batch"
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/doubleentry"
 	"github.com/watershed-data/watershed/internal/memory"
@@ -383,5 +384,67 @@ func TestTheTruthOrNothing(t *testing.T) {
 			t.Fatalf("seed %d: a run when all is well again: %v\n%s", seed, err, p.logs)
 		}
 		p.wantTruth()
+	}
+}
+
+// waiting is an engine whose computation lasts until it is told to go on.
+type waiting struct {
+	batch.Engine
+	entered, proceed chan struct{}
+}
+
+func (w waiting) Compute(ctx context.Context, job batch.Job) (batch.Result, error) {
+	w.entered <- struct{}{}
+	<-w.proceed
+	return w.Engine.Compute(ctx, job)
+}
+
+// Two runs at once would do the same work for one version; and who has left must
+// not wait for hours in the process.
+func TestRunsTakeTurns(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, 1)
+	p.send(0, 3)
+	p.commit(memory.ShardID(0))
+	w := waiting{p.Engine, make(chan struct{}), make(chan struct{})}
+	p.Engine = w
+	ended := make(chan error, 2)
+	run := func() { _, err := p.Run(t.Context()); ended <- err }
+	go run()
+	<-w.entered
+	leaving, leave := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() { _, err := p.Run(leaving); gone <- err }()
+	leave()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("who leaves before the turn comes gets %v", err)
+	}
+	go run()
+	select {
+	case <-w.entered:
+		t.Error("a second run computes while the first goes on")
+	case w.proceed <- struct{}{}:
+	}
+	must(t, <-ended)
+	<-w.entered
+	close(w.proceed)
+	must(t, <-ended)
+}
+
+// Without this, the time between versions begins anew with every process.
+func TestLastSealed(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, 1)
+	if _, ok, err := p.LastSealed(t.Context()); ok || err != nil {
+		t.Errorf("a version is there before any was made (%v)", err)
+	}
+	p.send(0, 3)
+	p.commit(memory.ShardID(0))
+	report, err := p.Run(t.Context())
+	must(t, err)
+	p.now = p.now.Add(minute)
+	p.restart()
+	if sealed, ok, err := p.LastSealed(t.Context()); err != nil || !ok || !sealed.Equal(report.Watershed) {
+		t.Errorf("the version of %s was sealed at %s (%v, %v)", report.Watershed, sealed, ok, err)
 	}
 }

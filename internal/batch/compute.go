@@ -13,9 +13,10 @@ import (
 )
 
 // compute computes the views of rows that balance. It tries what costs least
-// first: the rows as they are, which balance nearly always and need no shuffle;
-// then one row per position; then the same with files that come late; then with
-// rows that were written again from the log.
+// first: the rows since the version before; then all rows as they are, which
+// balance nearly always and need no shuffle; then one row per position; then the
+// same with files that come late; then with rows that were written again from the
+// log.
 func (r *run) compute(ctx context.Context) (version string, result Result, err error) {
 	through := map[string]protocol.Position{}
 	for shard, c := range r.plan.Cut {
@@ -24,6 +25,10 @@ func (r *run) compute(ctx context.Context) (version string, result Result, err e
 	if err := r.step("wait", func() error { return r.Archive.Flush(ctx, through) }); err != nil {
 		return "", Result{}, fmt.Errorf("waiting for the master dataset: %w", err)
 	}
+	if done, ok, err := r.incremental(ctx); ok || err != nil {
+		return done.version, done.result, err
+	}
+	r.report.Mode = doubleentry.Full
 	var a attempt
 	for _, try := range []func(context.Context) (attempt, error){r.asItIs, r.distinct, r.late, r.repaired} {
 		if a, err = try(ctx); !errors.Is(err, protocol.ErrMismatch) {
@@ -76,9 +81,9 @@ func (r *run) late(ctx context.Context) (a attempt, err error) {
 	return attempt{}, err
 }
 
-func (r *run) sleep(ctx context.Context, d time.Duration) error {
-	if r.Sleep != nil {
-		return r.Sleep(ctx, d)
+func (l *Layer) sleep(ctx context.Context, d time.Duration) error {
+	if l.Sleep != nil {
+		return l.Sleep(ctx, d)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -138,19 +143,31 @@ func (r *run) attempt(ctx context.Context, distinct bool, files []protocol.File)
 	r.files = files
 	job := r.job(r.plan)
 	job.Distinct = distinct
-	job.Check = func(figures map[string]Figure) error { return r.check(distinct, figures) }
+	return r.tryJob(ctx, job)
+}
+
+// tryJob computes a job if its rows balance.
+func (r *run) tryJob(ctx context.Context, job Job) (a attempt, err error) {
+	job.Check = func(figures map[string]Figure) error {
+		return r.check(job.Distinct, job.Since.whole(figures))
+	}
 	err = r.step("compute", func() (err error) {
 		a.result, err = r.Engine.Compute(ctx, job)
 		return err
 	})
 	if err == nil {
-		err = r.check(distinct, a.result.Figures)
+		a.result.Figures = job.Since.whole(a.result.Figures)
+		err = r.check(job.Distinct, a.result.Figures)
 	}
 	if err != nil {
 		r.abandon(ctx, job.Version)
 		return attempt{}, err
 	}
 	a.version = job.Version
+	a.result.Events = 0
+	for _, f := range a.result.Figures {
+		a.result.Events += f.Count
+	}
 	return a, nil
 }
 

@@ -93,6 +93,7 @@ func (p *plant) commit(shard string) {
 	must(p.t, err)
 	for i := range page.Events {
 		row.Through = page.Events[i].Position
+		row.MaxArrival = max(row.MaxArrival, page.Events[i].Arrival)
 		row.Count++
 		row.Sum = row.Sum.Add(protocol.Hash(shard, &page.Events[i]))
 	}
@@ -250,12 +251,14 @@ type engine struct {
 	checks   bool // it calls Check, as it need not
 	computed int  // jobs whose rows balanced, or were not checked
 	distinct int  // jobs that kept one row per position
+	jobs     []batch.Job
 }
 
 func (e *engine) Compute(ctx context.Context, job batch.Job) (batch.Result, error) {
 	if job.Distinct {
 		e.distinct++
 	}
+	e.jobs = append(e.jobs, job)
 	result := batch.Result{Figures: map[string]batch.Figure{}}
 	var lines []string
 	seen := map[string]bool{}
@@ -267,13 +270,15 @@ func (e *engine) Compute(ctx context.Context, job batch.Job) (batch.Result, erro
 		err = archive.Scan(r, size, func(row *archive.Stored) error {
 			cut, in := job.Plan.Cut[row.Shard]
 			at := row.Shard + row.Position.Key()
-			if !in || row.Position.After(cut.Through) || job.Distinct && seen[at] {
+			if !in || row.Position.After(cut.Through) || job.Distinct && seen[at] || !row.Position.After(job.Since.From[row.Shard].Through) {
 				return nil
 			}
 			seen[at] = true
 			f := result.Figures[row.Shard]
 			result.Figures[row.Shard] = batch.Figure{Count: f.Count + 1, Sum: f.Sum.Add(protocol.Hash(row.Shard, &row.Event))}
-			lines = append(lines, line(row.Shard, row.Position, row.Data))
+			if row.Position.After(job.Since.Cut[row.Shard].Through) {
+				lines = append(lines, line(row.Shard, row.Position, row.Data))
+			}
 			return nil
 		})
 		if err != nil {
@@ -284,6 +289,17 @@ func (e *engine) Compute(ctx context.Context, job batch.Job) (batch.Result, erro
 		if err := job.Check(maps.Clone(result.Figures)); err != nil {
 			return batch.Result{}, fmt.Errorf("computing: %w", err)
 		}
+	}
+	if job.Since.Version != "" {
+		r, size, err := e.views.Open(ctx, job.Since.Version, "rows")
+		if err != nil {
+			return batch.Result{}, err
+		}
+		text, err := io.ReadAll(io.NewSectionReader(r, 0, size))
+		if err != nil {
+			return batch.Result{}, err
+		}
+		lines = append(lines, strings.Split(string(text), "\n")...)
 	}
 	e.computed++
 	e.views.Write(job.Version, "rows", []byte(sorted(lines)))

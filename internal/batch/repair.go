@@ -87,6 +87,10 @@ func (r *run) newAudit(ctx context.Context, shard string) (*audit, error) {
 		shard: shard, log: r.Log, master: r.Master, files: r.files, entries: r.Entries, bounds: r.audits.orDefault(),
 		genesis: row.From, span: protocol.Span{After: row.From, Through: r.plan.Cut[shard].Through},
 	}
+	if protocol.IsLoad(shard) {
+		a.span.After = a.span.Through // it has no log but while it is loaded
+		return a, nil
+	}
 	if r.Horizon != nil {
 		horizon, err := r.Horizon(ctx, shard)
 		if err != nil {
@@ -117,6 +121,9 @@ func (r *run) beforeLog(ctx context.Context, a *audit, s *doubleentry.Shard) (wh
 		return nil, err
 	}
 	s.Lost = max(ledger.Count-master.Count, 1)
+	if protocol.IsLoad(s.Shard) {
+		return []string{fmt.Sprintf("events of the load: %d in the ledger and %d in the master dataset, which alone holds them: restore its files from a backup", ledger.Count, master.Count)}, nil
+	}
 	return []string{fmt.Sprintf("events in %s: %d in the ledger and %d in the master dataset, and the log no longer holds them: it begins after %s",
 		protocol.Span{After: a.genesis, Through: a.span.After}, ledger.Count, master.Count, a.span.After)}, nil
 }

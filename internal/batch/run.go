@@ -5,9 +5,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
+	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/doubleentry"
 	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/view"
 )
 
 // run is one run of the layer.
@@ -15,7 +19,9 @@ type run struct {
 	*Layer
 	plan   protocol.Plan
 	report *Report
-	files  []protocol.File // that the last attempt pinned
+	files  []protocol.File    // that the last attempt pinned
+	full   string             // why it must be a full run; "": it need not
+	before *protocol.Manifest // of the version that the plan's pointer names; nil: there is none to go on from
 
 	asStored map[string]Figure // of all rows, until those of one per position are known
 	doubled  bool              // the two were not the same
@@ -29,7 +35,7 @@ func (r *run) step(name string, f func() error) error {
 	return err
 }
 
-func (r *run) all(ctx context.Context, always bool) error {
+func (r *run) all(ctx context.Context, asked request) error {
 	if err := r.seal(ctx); err != nil {
 		return err
 	}
@@ -37,11 +43,36 @@ func (r *run) all(ctx context.Context, always bool) error {
 		// A plan that stays behind after a crash is a row that nobody reads.
 		_ = r.Ledger.DeletePlan(context.WithoutCancel(ctx), r.plan.Run)
 	}()
-	if !always && !r.failing(ctx) {
+	erasing, err := r.erasing(ctx)
+	if err != nil {
+		return err
+	}
+	failing := r.failing(ctx)
+	if asked.ifChanged && !erasing && !failing {
 		if done, err := r.unchanged(ctx); done || err != nil {
 			return err
 		}
 	}
+	switch {
+	case asked.full:
+		r.full = "a full run was asked for"
+	case failing:
+		r.full = "the run before failed"
+	}
+	return r.make(ctx, erasing)
+}
+
+// make makes a version. If it is the first after an erasure, what held the erased
+// events goes at once.
+func (r *run) make(ctx context.Context, erasing bool) error {
+	if erasing {
+		r.full = "events were erased"
+	}
+	release, err := r.Master.Pin(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	version, result, err := r.compute(ctx)
 	if err != nil {
 		return err
@@ -49,13 +80,22 @@ func (r *run) all(ctx context.Context, always bool) error {
 	if err := r.publish(ctx, version, result); err != nil || r.report.Superseded {
 		return err
 	}
+	kept := *r.Protocol
+	if erasing {
+		kept.Kept = 0
+	}
 	err = r.step("discard", func() (err error) {
-		r.report.Discarded, err = r.Protocol.Discard(ctx)
+		r.report.Discarded, err = kept.Discard(ctx)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil && erasing:
+		return fmt.Errorf("deleting what held the erased events: %w", err)
+	case err != nil:
 		// The version is published and right; the next run discards again.
 		r.Logger.Warn("discarding failed", "error", err)
+	case erasing:
+		return r.erased(ctx)
 	}
 	return nil
 }
@@ -76,16 +116,22 @@ func (r *run) seal(ctx context.Context) error {
 	return nil
 }
 
-// unchanged reports whether the current version answers up to this very cut.
+// unchanged reports whether the current version answers up to this very cut, in
+// the very buckets that a version of now would keep.
 func (r *run) unchanged(ctx context.Context) (bool, error) {
 	if r.plan.Pointer.Seq == 0 {
 		return false, nil
 	}
 	m, err := r.Views.Manifest(ctx, r.plan.Pointer.Version)
 	if err != nil {
-		return false, fmt.Errorf("reading the manifest of %s: %w", r.plan.Pointer.Version, err)
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		// Only a new version helps who reads this one.
+		r.Logger.Warn("the current version's manifest cannot be read; making a new version", "version", r.plan.Pointer.Version, "error", err)
+		return false, nil
 	}
-	if !maps.Equal(m.Cut, r.plan.Cut) {
+	if !maps.Equal(m.Cut, r.plan.Cut) || r.rollsUpMore(m.T) {
 		return false, nil
 	}
 	r.report.Unchanged, r.report.Version, r.report.Seq, r.report.Events = true, m.Version, m.Seq, m.Events
@@ -93,11 +139,27 @@ func (r *run) unchanged(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// rollsUpMore reports whether a version of the plan rolls up buckets that the one
+// sealed at t does not.
+func (r *run) rollsUpMore(t int64) bool {
+	if r.Definition == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.Definition.Views, func(v definition.View) bool {
+		now, then := view.RolledUp(v, r.Definition.Zone, r.plan.T), view.RolledUp(v, r.Definition.Zone, t)
+		return !now.Equal(then)
+	})
+}
+
 // publish makes a version the current one, if no other run was faster.
 func (r *run) publish(ctx context.Context, version string, result Result) error {
 	manifest := protocol.Manifest{
 		Version: version, Seq: r.plan.Pointer.Seq + 1, Run: r.plan.Run, Generation: r.Generation,
 		T: r.plan.T, Cut: r.plan.Cut, Views: result.Views, Events: result.Events,
+		Full: protocol.Full{Seq: r.plan.Pointer.Seq + 1, T: r.plan.T}, Past: r.past(),
+	}
+	if r.report.Mode == doubleentry.Incremental {
+		manifest.Full = r.before.Full
 	}
 	published := false
 	err := r.step("publish", func() (err error) {
@@ -121,6 +183,6 @@ func (r *run) publish(ctx context.Context, version string, result Result) error 
 		r.report.Superseded = true
 		return r.Views.Delete(ctx, version)
 	}
-	r.Logger.Info("published", "version", version, "events", result.Events, "watershed", r.report.Watershed)
+	r.Logger.Info("published", "version", version, "events", result.Events, "watershed", r.report.Watershed, "mode", r.report.Mode, "why", r.report.Why)
 	return nil
 }

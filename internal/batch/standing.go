@@ -84,7 +84,7 @@ func (l *Layer) remember(ctx context.Context, report *Report, err error) {
 
 func (l *Layer) note(report *Report, err error) {
 	s := &l.standing.Standing
-	last := &doubleentry.Run{At: l.Now().UTC(), Version: report.Version, Result: doubleentry.Published}
+	last := &doubleentry.Run{At: l.Now().UTC(), Version: report.Version, Mode: report.Mode, Why: report.Why, Result: doubleentry.Published}
 	if b := report.Balance; b != nil {
 		s.Balance = b
 		if n := b.Repaired(); n > 0 {

@@ -30,6 +30,7 @@ func at(n int64) protocol.Position { return protocol.Position{Seq: fmt.Sprint(n)
 
 // Ledger tests an implementation of protocol.Ledger.
 func Ledger(t *testing.T, open func(t *testing.T) protocol.Ledger) {
+	contention(t, open)
 	ctx := context.Background()
 
 	t.Run("a row is created once and comes back as it was", func(t *testing.T) {
@@ -41,7 +42,7 @@ func Ledger(t *testing.T, open func(t *testing.T) protocol.Ledger) {
 		row := protocol.Row{
 			Epoch: 3, From: at(1), Through: protocol.Position{Seq: "49590338271490256608559692538361571095921575989136588898", Sub: 7},
 			Count: 1 << 40, Sum: protocol.Sum{Hi: 1<<64 - 1, Lo: 1 << 63}, MaxArrival: 1_700_000_000_123,
-			Pending: &protocol.Pending{Through: at(99), Epoch: 3, Since: 5}, Cut: &protocol.Cut{Epoch: 2, Through: at(9), Count: 4, Sum: protocol.Sum{Hi: 8, Lo: 9}},
+			Pending: &protocol.Pending{Through: at(99), Epoch: 3, Since: 5}, Cut: &protocol.Cut{Epoch: 2, Through: at(9), Count: 4, Sum: protocol.Sum{Hi: 8, Lo: 9}, MaxArrival: 1_700_000_000_122},
 		}
 		if !is(l.Create(ctx, "s", row)) || is(l.Create(ctx, "s", protocol.Row{})) {
 			t.Fatal("creating a row must succeed once")
@@ -158,6 +159,7 @@ func Ledger(t *testing.T, open func(t *testing.T) protocol.Ledger) {
 
 // RealTime tests an implementation of protocol.RealTime.
 func RealTime(t *testing.T, open func(t *testing.T) protocol.RealTime) {
+	limits(t, open)
 	ctx := context.Background()
 	id := func(view string, time int64, dims string, epoch int64, shard string) protocol.ItemID {
 		return protocol.ItemID{Key: protocol.Key{View: view, Time: time, Dims: dims}, Epoch: epoch, Shard: shard}
@@ -344,6 +346,8 @@ func Master(t *testing.T, open func(t *testing.T) protocol.Master) {
 			t.Fatalf("files %v, want %v", got, want)
 		}
 	})
+
+	replacing(t, open)
 }
 
 // Views tests an implementation of protocol.Views.
@@ -357,6 +361,8 @@ func Views(t *testing.T, open func(t *testing.T) protocol.Views) {
 			Version: "v00000001-x", Seq: 1, Run: "r", Generation: "g", T: 5, Events: 6,
 			Cut:   map[string]protocol.Cut{"s": {Epoch: 1, Through: at(5), Count: 6, Sum: protocol.Sum{Hi: 1<<64 - 1, Lo: 2}}},
 			Views: map[string][]protocol.ViewFile{"a": {{Name: "a.parquet", Rows: 3}}},
+			Full:  protocol.Full{Seq: 1, T: 5},
+			Past:  []map[string]protocol.Cut{{"s": {Through: at(3), Count: 2, MaxArrival: 7}}, {"s": {}}},
 		}
 		if _, err := v.Manifest(ctx, m.Version); err == nil {
 			t.Fatal("a version without a manifest has one")

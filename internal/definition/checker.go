@@ -20,6 +20,7 @@ type checker struct {
 	types    map[string]column.Type // the columns that the next expression may read
 	assigned int                    // columns in set and default so far
 	broken   map[string]bool        // columns with problems of their own: what uses them is not reported again
+	unread   bool                   // some view's dimensions could not be read: what names one of them is not reported
 }
 
 // entry is one key of a mapping and its value.
@@ -49,14 +50,7 @@ func (c *checker) fail(n *yaml.Node, remedy, format string, args ...any) {
 	}
 }
 
-// refuse reports a feature of the contract that this release lacks.
-func (c *checker) refuse(n *yaml.Node, feature string) bool {
-	remedy, refused := later[feature]
-	if refused {
-		c.fail(n, remedy, "%s is not supported yet in this release", feature)
-	}
-	return refused
-}
+func (c *checker) at(n *yaml.Node) Place { return Place{n.Line, n.Column} }
 
 // entries gives a mapping's entries in order, each key once.
 func (c *checker) entries(e entry, what, example string) []entry {

@@ -147,7 +147,7 @@ func (c *checker) set(e entry) []Assign {
 			if x != nil {
 				col.Type = derivedType(x.Type)
 			}
-			c.broken[col.Name] = x == nil || c.refuse(e.value, "type "+col.Type.String())
+			c.broken[col.Name] = x == nil
 			created = append(created, col)
 		}
 		assigns = append(assigns, Assign{Column: e.name(), Expr: x})
@@ -239,6 +239,12 @@ func constant(t column.Type) string {
 		return "a whole number, such as 0"
 	case column.Decimal:
 		return "a number that fits, such as " + column.FormatText(t, column.Value{})
+	case column.Bool:
+		return "true or false"
+	case column.Date:
+		return `a day, such as "2014-11-01"`
+	case column.Float:
+		return "a number, such as 0.5"
 	case column.Timestamp:
 		return `a time, such as "2014-11-01T19:35:41Z"`
 	}

@@ -15,7 +15,7 @@ func (d *Definition) Describe() string {
 	var text strings.Builder
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "pipeline %s\n", d.Pipeline)
-	fmt.Fprintf(out, "  events\t%s\n", d.Events.Format)
+	fmt.Fprintf(out, "  events\t%s\n", d.Events.form())
 	if d.Events.Time != "" {
 		fmt.Fprintf(out, "  event time\t%s\n", d.Events.Time)
 	}
@@ -27,9 +27,18 @@ func (d *Definition) Describe() string {
 	fmt.Fprintf(out, "  generation\t%s\n", d.Generation)
 	d.describeColumns(out)
 	d.describeClean(out)
+	d.describeLookups(out)
 	d.describeViews(out)
 	_ = out.Flush() // into memory: cannot fail
 	return text.String()
+}
+
+// form says what an event looks like.
+func (e Events) form() string {
+	if !e.separated() {
+		return e.Format
+	}
+	return fmt.Sprintf("%s, with the fields %s", e.Format, strings.Join(e.Fields, ", "))
 }
 
 func (d *Definition) describeColumns(out io.Writer) {
@@ -91,6 +100,16 @@ func oneLine(text string) string {
 	return strings.Join(lines, " ")
 }
 
+func (d *Definition) describeLookups(out io.Writer) {
+	if len(d.Lookups) == 0 {
+		return
+	}
+	fmt.Fprint(out, "\nlookups\n")
+	for _, l := range d.Lookups {
+		fmt.Fprintf(out, "  %s\tdescribes %s\tby %s of %s\n", l.Name, strings.Join(l.On, ", "), l.Key, l.File)
+	}
+}
+
 func (d *Definition) describeViews(out io.Writer) {
 	fmt.Fprint(out, "\nviews\n")
 	for _, v := range d.Views {
@@ -102,7 +121,20 @@ func (d *Definition) describeViews(out io.Writer) {
 		if v.Every == None {
 			every = "over all time"
 		}
+		for i, k := range v.Keep {
+			switch {
+			case k.For > 0 && i == 0:
+				every += " for " + shortDuration(k.For)
+			case k.For > 0:
+				every += fmt.Sprintf(", then %s for %s", k.Every, shortDuration(k.For))
+			default:
+				every += ", then " + string(k.Every)
+			}
+		}
 		fmt.Fprintf(out, "  %s: %s, %s\n", v.Name, by, every)
+		if v.Where != nil {
+			fmt.Fprintf(out, "    where\t%s\n", oneLine(v.Where.Text))
+		}
 		for _, m := range v.Measures {
 			fmt.Fprintf(out, "    %s\t%s\n", m.Name, m)
 		}
@@ -111,8 +143,13 @@ func (d *Definition) describeViews(out io.Writer) {
 
 // String gives a measure as the definition writes it.
 func (m Measure) String() string {
-	if m.Column == "" {
+	switch {
+	case m.Column == "":
 		return string(m.Func)
+	case m.Func == Distinct:
+		return fmt.Sprintf("%s(%s, %d)", m.Func, m.Column, m.K)
+	case m.Func == Quantiles:
+		return fmt.Sprintf("%s(%s, %s)", m.Func, m.Column, m.Error)
 	}
 	return fmt.Sprintf("%s(%s)", m.Func, m.Column)
 }

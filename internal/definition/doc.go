@@ -12,7 +12,8 @@
 // steps, the views, and RowLogicVersion. Ledger, real-time items and versions
 // are filed under it, so two definitions of one generation must give the same
 // answers from the same stored states. Not part of it: comments, the order of
-// views, what equals a default, the pipeline's name, batch timing and the file's
+// views, what equals a default, the pipeline's name, batch timing, lookups (they are joined when a query asks,
+// and no stored state depends on them) and the file's
 // name. Part of it are the order of dimensions and of measures, which is the
 // layout of keys and states, and the order of cleaning steps, of the assignments
 // in a set and of columns: the first problem in that order is the reason for

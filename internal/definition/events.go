@@ -10,7 +10,10 @@ import (
 	"github.com/watershed-data/watershed/internal/column"
 )
 
-const maxColumns = 500
+const (
+	maxColumns = 500
+	maxFields  = 1000
+)
 
 // events reads how an event becomes columns, and gives the section's entries.
 func (c *checker) events(e entry) map[string]entry {
@@ -23,9 +26,7 @@ func (c *checker) events(e entry) map[string]entry {
 	} else {
 		c.fail(e.key, "add format: json", "events has no format")
 	}
-	if f, ok := fields["fields"]; ok {
-		c.refuse(f.key, "fields")
-	}
+	c.eventFields(e, fields)
 	if f, ok := fields["columns"]; ok {
 		c.columns(f)
 	} else {
@@ -35,11 +36,49 @@ func (c *checker) events(e entry) map[string]entry {
 }
 
 func (c *checker) format(e entry) {
-	text, ok := c.text(e, "events.format", "format: json")
-	if ok && text != "json" && !c.refuse(e.value, "format: "+text) {
-		c.fail(e.value, "write json", "%q is not a format", text)
+	text, ok := c.text(e, "events.format", "format: json, csv or tsv")
+	if ok && !slices.Contains(formats, text) {
+		c.fail(e.value, suggest(text, formats, "the formats are "), "%q is not a format", text)
 	}
 	c.def.Events.Format = text
+}
+
+var formats = []string{"json", "csv", "tsv"}
+
+// separated reports whether an event's fields have places and no names.
+func (e Events) separated() bool { return e.Format == "csv" || e.Format == "tsv" }
+
+// eventFields reads the order of an event's fields, which csv and tsv need.
+func (c *checker) eventFields(events entry, fields map[string]entry) {
+	format := c.def.Events.Format
+	e, ok := fields["fields"]
+	switch {
+	case ok && format == "json":
+		c.fail(e.key, "remove it", "fields is for csv and tsv: a JSON event names its fields itself")
+	case ok:
+		c.def.Events.Fields = c.fieldNames(e)
+	case c.def.Events.separated():
+		c.fail(events.key, "add fields: with the names of an event's fields in their order, such as fields: [product, price]", "format: %s needs fields, and events has none", format)
+	}
+}
+
+func (c *checker) fieldNames(e entry) []string {
+	items, ok := c.list(e, "fields", "fields: [product, price]")
+	if ok && len(items) == 0 {
+		c.fail(e.value, "write fields: [product, price]", "fields names no field")
+	}
+	var names []string
+	for i, n := range items {
+		if c.over(n, i+1, maxFields, "fields") {
+			break
+		}
+		name, ok := c.text(entry{key: n, value: n}, "a field", "its name; a field that no column reads needs one too")
+		if ok && slices.Contains(names, name) {
+			c.fail(n, "give each field a name of its own", "two fields are named %q", name)
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 func (c *checker) columns(e entry) {
@@ -87,17 +126,15 @@ func (c *checker) declared(e entry) (Column, bool) {
 	what := "column " + col.Name
 	const example = "{type: string}"
 	fields := c.fields(e, what, example, "type", "from", "optional", "zone")
+	c.origin(e, fields, &col)
 	typ, ok := fields["type"]
 	if !ok {
 		if e.value.Kind == yaml.MappingNode {
-			c.fail(e.key, "add type: string, int, decimal(p,s) or timestamp", "%s has no type", what)
+			c.fail(e.key, "add type: "+typeNames, "%s has no type", what)
 		}
 		return col, false
 	}
 	col.Type, ok = c.columnType(typ)
-	if f, has := fields["from"]; has {
-		col.From = c.path(f, what)
-	}
 	if f, has := fields["optional"]; has {
 		col.Optional = c.flag(f, what)
 	}
@@ -116,25 +153,28 @@ func (c *checker) declared(e entry) (Column, bool) {
 
 // columnType reads a type; false after a problem.
 func (c *checker) columnType(e entry) (column.Type, bool) {
-	text, ok := c.text(e, "type", "type: string, int, decimal(p,s) or timestamp")
+	text, ok := c.text(e, "type", "type: "+typeNames)
 	if !ok {
 		return column.Type{}, false
 	}
 	t, err := column.ParseType(text)
 	if err == nil {
-		return t, !c.refuse(e.value, "type "+t.String())
+		return t, true
 	}
 	message, _, _ := strings.Cut(err.Error(), "; ")
 	c.fail(e.value, typeRemedy(text), "%s", message)
 	return column.Type{}, false
 }
 
+const typeNames = "string, int, decimal(p,s), bool, date, timestamp or float"
+
 // typesElsewhere are types as other systems call them.
 var typesElsewhere = map[string]string{
 	"text": "string", "varchar": "string", "char": "string", "str": "string",
 	"integer": "int", "bigint": "int", "long": "int", "int64": "int",
-	"number": "int or decimal(p,s)", "numeric": "decimal(p,s)", "double": "decimal(p,s)", "real": "decimal(p,s)", "money": "decimal(p,s)",
-	"datetime": "timestamp", "timestamptz": "timestamp",
+	"number": "int or decimal(p,s)", "numeric": "decimal(p,s)", "double": "decimal(p,s), or float for what is never added up",
+	"real": "decimal(p,s), or float for what is never added up", "money": "decimal(p,s)",
+	"datetime": "timestamp", "timestamptz": "timestamp", "time": "timestamp", "boolean": "bool", "day": "date",
 }
 
 // typeRemedy says which type was probably meant.
@@ -145,7 +185,31 @@ func typeRemedy(text string) string {
 	if t, ok := typesElsewhere[strings.ToLower(text)]; ok {
 		return "write " + t
 	}
-	return suggest(text, []string{"string", "int", "timestamp"}, "write decimal(p,s) or one of ")
+	return suggest(text, []string{"string", "int", "bool", "date", "timestamp", "float"}, "write decimal(p,s) or one of ")
+}
+
+// origin reads where a column's value lies in the event.
+func (c *checker) origin(e entry, keys map[string]entry, col *Column) {
+	what := "column " + col.Name
+	f, has := keys["from"]
+	if !c.def.Events.separated() {
+		if has {
+			col.From = c.path(f, what)
+		}
+		return
+	}
+	at, name := e.key, col.Name
+	if has {
+		text, ok := c.text(f, what+"'s from", "the name of a field")
+		if !ok {
+			return
+		}
+		at, name = f.value, text
+		col.From = []string{name} // a point in it is part of the name
+	}
+	if known := c.def.Events.Fields; len(known) > 0 && !slices.Contains(known, name) {
+		c.fail(at, suggest(name, known, "write from: with the column's field; the fields are "), "%s is read from the field %q, which is not in fields", what, name)
+	}
 }
 
 // path reads where a column's value lies in the event: names joined by dots.
@@ -226,7 +290,7 @@ func (c *checker) eventID(fields map[string]entry) {
 		return
 	}
 	if text, ok := c.text(within, "dedupe_within", "dedupe_within: 15m"); ok {
-		d, err := parseDuration(text)
+		d, err := parseDuration(text, maxInterval)
 		switch {
 		case err != nil:
 			c.fail(within.value, "write a whole number and s, m or h, such as 15m, from 1s to 12h", "%q is not a duration", text)

@@ -13,7 +13,7 @@ import (
 
 // RowLogicVersion counts changes of what row logic computes from the same
 // definition and event. Raising it starts a new generation of every pipeline.
-const RowLogicVersion = 1
+const RowLogicVersion = 2
 
 // The canonical form: what decides an answer, in one order. Fields may be added
 // only if they are left out at their default, else every generation changes.
@@ -21,6 +21,7 @@ type (
 	canonical struct {
 		RowLogic int               `json:"rowLogic"`
 		Format   string            `json:"format"`
+		Fields   []string          `json:"fields,omitempty"`
 		Zone     string            `json:"zone"`    // with its rules
 		Columns  []canonicalColumn `json:"columns"` // in order: the first problem gives the reason
 		Time     string            `json:"time,omitempty"`
@@ -52,12 +53,19 @@ type (
 		By       []string           `json:"by"`
 		Every    Grain              `json:"every"`
 		Where    string             `json:"where,omitempty"`
+		Keep     []canonicalKeep    `json:"keep,omitempty"`
 		Measures []canonicalMeasure `json:"measures"` // in order: states are stored in it
+	}
+	canonicalKeep struct {
+		For   int64 `json:"for,omitempty"` // nanoseconds
+		Every Grain `json:"every"`
 	}
 	canonicalMeasure struct {
 		Name   string `json:"name"`
 		Func   Func   `json:"func"`
 		Column string `json:"column,omitempty"`
+		K      int    `json:"k,omitempty"`
+		Error  string `json:"error,omitempty"`
 	}
 )
 
@@ -75,6 +83,7 @@ func canonicalForm(d *Definition) canonical {
 	form := canonical{
 		RowLogic: RowLogicVersion,
 		Format:   d.Events.Format,
+		Fields:   d.Events.Fields,
 		Zone:     zoneRules(d.Zone),
 		Time:     d.Events.Time,
 		ID:       d.Events.ID,
@@ -123,8 +132,11 @@ func canonicalViewOf(v View) canonicalView {
 	if v.Where != nil {
 		form.Where = v.Where.Text
 	}
+	for _, k := range v.Keep {
+		form.Keep = append(form.Keep, canonicalKeep{For: int64(k.For), Every: k.Every})
+	}
 	for _, m := range v.Measures {
-		form.Measures = append(form.Measures, canonicalMeasure{Name: m.Name, Func: m.Func, Column: m.Column})
+		form.Measures = append(form.Measures, canonicalMeasure{Name: m.Name, Func: m.Func, Column: m.Column, K: m.K, Error: m.Error})
 	}
 	return form
 }

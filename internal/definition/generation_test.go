@@ -59,6 +59,7 @@ func TestSameGeneration(t *testing.T) {
 		{"the order within a default", "{a: 1, b: 1.5}", "{b: 1.5, a: 1}"},
 		{"quotes", "require: a > 0", "require: 'a > 0'"},
 		{"dedupe_within without what it says by default", "  time: at\n", "  time: at\n  id: b\n  dedupe_within: 900s\n"},
+		{"a lookup", "views:\n", "lookups: {kinds: {file: kinds.csv, key: kind, on: [a]}}\nviews:\n"},
 		{"the order of views", "views:\n", "views:\n  u: {by: [], every: none, measures: {n: count}}\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -106,9 +107,18 @@ func TestNewGeneration(t *testing.T) {
 		{"a view's name", "  w:\n", "  x:\n"},
 		{"the order of dimensions", "[a, b]", "[b, a]"},
 		{"a grain", "1h", "5m"},
+		{"a rollup by age", "every: 1h\n", "every: 1h\n    keep: [{for: 7d, every: 1h}, {every: 1d}]\n"},
+		{"another age", "every: 1h\n", "every: 1h\n    keep: [{for: 8d, every: 1h}, {every: 1d}]\n"},
+		{"another grain of old buckets", "every: 1h\n", "every: 1h\n    keep: [{for: 7d, every: 1h}, {every: 1w}]\n"},
 		{"a measure's name", "s: sum(a)", "t: sum(a)"},
 		{"a measure's function", "sum(a)", "max(a)"},
 		{"a measure's column", "sum(a)", "sum(b)"},
+		{"a count of a column", "sum(a)", "count(a)"},
+		{"a distinct's hashes", "sum(a)", "distinct(a, 2048)"},
+		{"a distinct", "sum(a)", "distinct(a)"},
+		{"a relative error", "sum(a)", "quantiles(a, 0.02)"},
+		{"quantiles", "sum(a)", "quantiles(a, 0.01)"},
+		{"a condition", "every: 1h\n", "every: 1h\n    where: a > 0\n"},
 		{"the order of measures", "{n: count, s: sum(a)}", "{s: sum(a), n: count}"},
 		{"one more view", "views:\n", "views:\n  u: {by: [], every: none, measures: {n: count}}\n"},
 		{"an event id", "  time: at\n", "  time: at\n  id: b\n"},
@@ -140,7 +150,7 @@ func replaced(t *testing.T, text, old, new string) string {
 // and say so in the changelog.
 func TestGenerationIsStable(t *testing.T) {
 	t.Parallel()
-	if got, want := mustParse(t, minimal).Generation, "c829157e5a60aa29"; got != want {
+	if got, want := mustParse(t, minimal).Generation, "13945fe06ce8f68b"; got != want {
 		t.Errorf("the generation is %s, want %s", got, want)
 	}
 }

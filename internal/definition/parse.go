@@ -39,7 +39,7 @@ func readFile(path string) ([]byte, error) {
 func Parse(file string, text []byte) (*Definition, error) {
 	c := &checker{
 		source: source{file: file},
-		def:    &Definition{File: file, Zone: time.UTC},
+		def:    &Definition{File: file, Text: text, Zone: time.UTC},
 		types:  map[string]column.Type{},
 		broken: map[string]bool{},
 	}
@@ -76,11 +76,11 @@ func (c *checker) definition(root *yaml.Node) {
 	}
 	c.eventTime(events)
 	c.eventID(events)
-	if e, ok := top["lookups"]; ok {
-		c.refuse(e.key, "lookups")
-	}
 	if e, ok := c.need(top, "views", root, "the definition", "views: with at least one view"); ok {
 		c.views(e)
+	}
+	if e, ok := top["lookups"]; ok {
+		c.lookups(e)
 	}
 	if e, ok := top["batch"]; ok {
 		c.batch(e)
@@ -134,7 +134,7 @@ func (c *checker) batch(e entry) {
 		return
 	}
 	if text, ok := c.text(every, "batch.every", "every: 1h"); ok {
-		d, err := parseDuration(text)
+		d, err := parseDuration(text, maxInterval)
 		if err != nil {
 			c.fail(every.value, "write a whole number and s, m, h or d, such as 15m or 1h, from 1s to 365d", "%q is not a duration", text)
 		}
@@ -144,9 +144,11 @@ func (c *checker) batch(e entry) {
 
 var durationUnits = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
 
-// parseDuration reads a whole number and a unit, from 1s to 365d.
-func parseDuration(text string) (time.Duration, error) {
-	const most = 365 * 24 * time.Hour
+// maxInterval bounds the time between batch runs.
+const maxInterval = 365 * 24 * time.Hour
+
+// parseDuration reads a whole number and a unit, from 1s to the most.
+func parseDuration(text string, most time.Duration) (time.Duration, error) {
 	if len(text) > 1 && !strings.ContainsAny(text, "+-") {
 		unit := durationUnits[text[len(text)-1]]
 		n, err := strconv.Atoi(text[:len(text)-1])

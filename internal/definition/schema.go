@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // schema is a JSON Schema or a part of one.
 type schema map[string]any
 
 // Schema gives the JSON Schema (draft 2020-12) of pipeline.yaml, which editors
-// use for completion and first checks. It describes the whole contract; what
-// this release refuses says so in its description.
+// use for completion and first checks.
 func Schema() []byte {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -21,14 +21,6 @@ func Schema() []byte {
 		panic(fmt.Sprintf("encoding maps of texts: %v", err)) // cannot fail
 	}
 	return out.Bytes()
-}
-
-// notYet is a feature's description, with a note if this release refuses it.
-func notYet(feature, description string) string {
-	if remedy, refused := later[feature]; refused {
-		return description + " Not supported yet in this release; instead: " + remedy + "."
-	}
-	return description
 }
 
 func object(description string, properties schema, required ...string) schema {
@@ -90,10 +82,10 @@ func eventsSchema() schema {
 	return object("How an event becomes typed columns.", schema{
 		"format": choice("The form of an event.",
 			option("json", "One JSON object per event."),
-			option("csv", notYet("format: csv", "One line of comma-separated values per event.")),
-			option("tsv", notYet("format: tsv", "One line of tab-separated values per event."))),
-		"fields": schema{"type": "array", "description": notYet("fields", "The order of fields, for csv and tsv. An empty field is null."),
-			"items": text("Name of a field."), "minItems": 1, "uniqueItems": true},
+			option("csv", "One CSV record (RFC 4180) per event: its fields in the order of `fields`."),
+			option("tsv", "One line of tab-separated fields per event, in the order of `fields`.")),
+		"fields": schema{"type": "array", "description": "The names of an event's fields in their order, for csv and tsv. An empty field is null.",
+			"items": text("Name of a field."), "minItems": 1, "maxItems": maxFields, "uniqueItems": true},
 		"columns":       named("The typed columns, by name.", maxColumns, columnSchema()),
 		"time":          text("The timestamp column that is the event's time. May be absent if every view says every: none."),
 		"id":            text("The column that identifies an event by its value before clean, so that a producer's retry counts once. Of any type but float; an event in which it is null is never a duplicate."),
@@ -107,13 +99,13 @@ func columnSchema() schema {
 		option("int", "A 64-bit whole number."),
 		pattern("An exact decimal number with p digits in all, at most 18, and s of them after the point.", `^decimal\(\s*[0-9]{1,2}(\s*,\s*[0-9]{1,2}\s*\))?$`, "decimal(12,2)"),
 		option("timestamp", "A point in time with microseconds: RFC 3339, \"2014-11-01 19:35:41.158\", epoch seconds or milliseconds."),
-		option("bool", notYet("type bool", "true or false.")),
-		option("date", notYet("type date", "A day: YYYY-MM-DD.")),
-		option("float", notYet("type float", "A 64-bit float, for min, max and quantiles only.")),
+		option("bool", "true or false."),
+		option("date", "A day: YYYY-MM-DD."),
+		option("float", "A 64-bit float, for min, max and quantiles only; never a dimension."),
 	}
 	column := object("A column.", schema{
 		"type":     choice("The column's type.", options...),
-		"from":     schema{"type": "string", "description": "Name of the event's field, or a path such as item.name. Default: the column's name.", "minLength": 1},
+		"from":     schema{"type": "string", "description": "Name of the event's field, or in JSON a path such as item.name. Default: the column's name.", "minLength": 1},
 		"optional": schema{"type": "boolean", "description": "Whether the column may still be null after clean. Default false: such an event is rejected.", "default": false},
 		"zone":     zoneSchema("Timestamps only: the zone of values that name none. Default: the pipeline's zone."),
 	}, "type")
@@ -155,42 +147,55 @@ func viewSchema() schema {
 		text  string
 	}{{Minute, "One minute."}, {FiveMinutes, "Five minutes."}, {FifteenMinutes, "A quarter of an hour."}, {Hour, "One hour."}, {Day, "One day of the pipeline's zone."},
 		{Week, "One week, from Monday."}, {Month, "One calendar month."}, {None, "No time buckets."}} {
-		grains = append(grains, option(string(g.grain), notYet("every: "+string(g.grain), g.text)))
+		grains = append(grains, option(string(g.grain), g.text))
 	}
-	keep := object("One age.", schema{
-		"for":   pattern("Up to this age; the last entry has none.", durationSchema, "7d"),
-		"every": text("The grain that is kept, a multiple of the one before."),
+	keep := object("One grain, and for how long it is kept.", schema{
+		"for":   pattern("A bucket becomes one of the next entry's grain when that one has ended for this long, from 1s to 36500d. The last entry has none: it is kept for all time.", durationSchema, "7d"),
+		"every": choice("The grain: the view's in the first entry, then coarser ones. Weeks do not roll up into months.", grains[:len(grains)-1]...),
 	}, "every")
 	return object("A view.", schema{
 		"by":       schema{"type": "array", "description": "The dimensions: columns to group by, null being a group of its own. [] is one group.", "items": text("Name of a column."), "maxItems": maxDimensions, "uniqueItems": true},
 		"every":    choice("The width of the view's time buckets.", grains...),
-		"where":    expressionSchema(notYet("where", "A condition in CEL: which rows the view counts.")),
-		"measures": named("What the view measures, by name.", maxMeasures, measureSchema()),
-		"keep":     schema{"type": "array", "description": notYet("keep", "Coarser grains for older buckets."), "items": keep, "minItems": 1},
+		"where":    expressionSchema("A condition in CEL: which accepted rows the view takes. Null is false. An event on which it fails is rejected."),
+		"measures": measuresSchema(),
+		"keep":     schema{"type": "array", "description": "Coarser grains for older buckets, the finest first. Not with every: none.", "items": keep, "minItems": 2, "maxItems": len(grains) - 1},
 	}, "by", "every", "measures")
+}
+
+func measuresSchema() schema {
+	measures := named("What the view measures, by name.", maxMeasures, measureSchema())
+	// YAML reads {x: distinct(a, 64)} as x: distinct(a and a key 64), which Parse joins again.
+	const rest = `^[0-9.]+\s*\)$`
+	measures["propertyNames"] = schema{"anyOf": []schema{names, {"pattern": rest}}}
+	measures["patternProperties"] = schema{rest: schema{"type": "null", "description": "The rest of a measure of two arguments."}}
+	return measures
 }
 
 func measureSchema() schema {
 	const column = `\(\s*[a-z][a-z0-9_]*\s*\)$`
 	return schema{"description": "A measure.", "anyOf": []schema{
 		option("count", "Rows."),
+		pattern("Rows in which the column is not null.", `^count`+column, "count(price)"),
 		pattern("Exact sum of an int or decimal column, without nulls.", `^sum`+column, "sum(price)"),
-		pattern("Smallest value of an int, decimal, timestamp or string column.", `^min`+column, "min(price)"),
-		pattern("Largest value of an int, decimal, timestamp or string column.", `^max`+column, "max(price)"),
+		pattern("Smallest value of a column.", `^min`+column, "min(price)"),
+		pattern("Largest value of a column.", `^max`+column, "max(price)"),
 		pattern("Exact average of an int or decimal column, rounded half-even to the column's scale + 6.", `^avg`+column, "avg(price)"),
-		pattern(notYet("count(column)", "Rows in which the column is not null."), `^count`+column, "count(price)"),
-		pattern(notYet("distinct(column)", "Estimated number of distinct values, exact up to k (default 1024)."), `^distinct\(.+\)$`, "distinct(zipcode)", "distinct(zipcode, 4096)"),
-		pattern(notYet("quantiles(column,e)", "Quantiles with the given relative error."), `^quantiles\(.+\)$`, "quantiles(price, 0.01)"),
+		{"type": "string", "description": "A measure of two arguments in braces, up to its comma.", "pattern": `^(distinct|quantiles)` + strings.TrimSuffix(column, `\)$`) + `$`},
+		pattern("Number of distinct values of a column of any type but float: exact below k of them, 16 to 16384 and 1024 if absent, else an estimate with a relative standard error of 1/sqrt(k-2).",
+			`^distinct`+strings.TrimSuffix(column, `\)$`)+`(,\s*[0-9]+\s*)?\)$`, "distinct(zipcode)", "distinct(zipcode, 4096)"),
+		pattern("Quantiles of an int, decimal or float column, each within the given relative error, 0.001 to 0.25, of the true one.",
+			`^quantiles`+strings.TrimSuffix(column, `\)$`)+`,\s*0?\.[0-9]{1,4}\s*\)$`, "quantiles(price, 0.01)"),
 	}}
 }
 
 func lookupsSchema() schema {
 	lookup := object("A dimension table.", schema{
-		"file": text("CSV file with a header."),
-		"key":  text("The file's key column."),
-		"on":   schema{"type": "array", "description": "The view dimensions that it describes.", "items": text("Name of a column."), "minItems": 1},
+		"file": pattern("CSV with a header, NDJSON or Parquet, by its ending. Relative to the definition's file.", `(?i)\.(csv|ndjson|jsonl|parquet)$`, "products.csv"),
+		"key":  pattern("The file's column that holds the dimension's value. Each value may stand there once.", attributeShape, "sku"),
+		"on":   schema{"type": "array", "description": "The dimensions that it describes: columns that a view has in by, all of one type.", "items": text("Name of a column."), "minItems": 1, "maxItems": maxDimensions, "uniqueItems": true},
 	}, "file", "key", "on")
-	return named(notYet("lookups", "Dimension tables, joined at query time."), maxViews, lookup)
+	return schema{"type": "object", "description": "Dimension tables, joined at query time: --by product.category. By name.", "propertyNames": names,
+		"additionalProperties": lookup, "maxProperties": maxLookups}
 }
 
 func batchSchema() schema {

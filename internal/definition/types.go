@@ -11,6 +11,7 @@ import (
 // expression type-checks, every type fits its use.
 type Definition struct {
 	File       string // as given, for messages
+	Text       []byte // as written
 	Pipeline   string
 	Zone       *time.Location // time buckets and time functions
 	Events     Events
@@ -103,12 +104,32 @@ type Keep struct {
 	Every Grain
 }
 
+// Grains gives the grains at which a view keeps buckets, finest first.
+func (v View) Grains() []Grain {
+	if len(v.Keep) == 0 {
+		return []Grain{v.Every}
+	}
+	grains := make([]Grain, len(v.Keep))
+	for i, k := range v.Keep {
+		grains[i] = k.Every
+	}
+	return grains
+}
+
 // Lookup is a dimension table: a file whose rows describe values of a dimension.
 type Lookup struct {
 	Name string
 	File string   // as the definition gives it; relative to the definition's file
 	Key  string   // the table's column that holds the dimension's value
 	On   []string // the dimensions it describes; with one, --by DIMENSION.ATTRIBUTE, as with several
+
+	FileAt, KeyAt Place // of File and Key, for messages about what the file holds
+}
+
+// Place is where something stands in a definition's text.
+type Place struct {
+	Line   int // from 1
+	Column int // from 1, in code points
 }
 
 // Func is a measure's aggregate function.

@@ -109,8 +109,19 @@ type Run struct {
 	At      time.Time `json:"at"` // its end
 	Result  Result    `json:"result"`
 	Version string    `json:"version,omitempty"`
+	Mode    Mode      `json:"mode,omitempty"` // "": nothing was computed
+	Why     string    `json:"why,omitempty"`  // in this mode
 	Error   string    `json:"error,omitempty"`
 }
+
+// Mode is what a batch run computes its version from.
+type Mode string
+
+// The modes of a batch run. Their versions are equal, bit for bit.
+const (
+	Full        Mode = "full"        // all rows
+	Incremental Mode = "incremental" // the version before and the rows since
+)
 
 // Failure is that the last runs failed, all of them since a time.
 type Failure struct {

@@ -60,6 +60,9 @@ func (e *Engine) settings(job batch.Job, temp string) []string {
 	}
 	for _, v := range e.def.AllViews() {
 		allowed = append(allowed, text(e.paths.View(job.Version, fileName(v))))
+		for _, f := range job.Since.Views[v.Name] {
+			allowed = append(allowed, text(e.paths.View(job.Since.Version, f.Name)))
+		}
 	}
 	out := []string{
 		"SET threads = " + strconv.Itoa(e.options.Threads),

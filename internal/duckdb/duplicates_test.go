@@ -399,7 +399,7 @@ type answer struct {
 	*protocol.Snapshot
 }
 
-func (a answer) Cells(_ context.Context, _ []string, visit func(string, protocol.Key, []measure.State) error) (*protocol.Snapshot, error) {
+func (a answer) Cells(_ context.Context, _ []string, _ func(string, protocol.Key) bool, visit func(string, protocol.Key, []measure.State) error) (*protocol.Snapshot, error) {
 	for key, state := range a.cells {
 		v, _ := a.def.View(key.View)
 		states, err := measure.Decode(measure.New(v), state)
@@ -418,6 +418,8 @@ type files struct {
 	protocol.Master
 	*bench
 }
+
+func (f files) Pin(context.Context) (func(), error) { return func() {}, nil }
 
 func (f files) Files(context.Context) ([]protocol.File, error) { return f.files, nil }
 

@@ -118,6 +118,9 @@ func (r *run) rows(ctx context.Context) error {
 	for shard, cut := range r.job.Plan.Cut {
 		source.Cut[shard] = cut.Through
 	}
+	if r.job.Since.Version != "" {
+		source.Since = &render.Since{Cut: positions(r.job.Since.Cut), From: positions(r.job.Since.From)}
+	}
 	statements, err := r.dialect.Rows(source)
 	if err != nil {
 		return err
@@ -128,6 +131,14 @@ func (r *run) rows(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func positions(cut map[string]protocol.Cut) map[string]protocol.Position {
+	out := make(map[string]protocol.Position, len(cut))
+	for shard, c := range cut {
+		out[shard] = c.Through
+	}
+	return out
 }
 
 // figures counts the rows and adds up their hashes.
@@ -160,7 +171,7 @@ func modulo64(x *big.Int) uint64 { return new(big.Int).And(x, mask64).Uint64() }
 
 // view writes the file of one view; none if it has no groups.
 func (r *run) view(ctx context.Context, v definition.View) ([]protocol.ViewFile, error) {
-	query, err := r.dialect.View(v)
+	query, err := r.query(ctx, v)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ func TestStatesAreGos(t *testing.T) {
 // fold computes in Go what a job has to compute.
 type fold struct {
 	def     *definition.Definition
+	sealed  int64 // the job's T
 	figures map[string]batch.Figure
 	views   map[string]map[protocol.Key][]measure.State
 }
@@ -68,6 +69,7 @@ func newFold(def *definition.Definition) *fold {
 }
 
 func (f *fold) add(job batch.Job, batches ...*rowlogic.Batch) {
+	f.sealed = job.Plan.T
 	for shard := range job.Plan.Cut {
 		f.figures[shard] = batch.Figure{}
 	}
@@ -80,7 +82,7 @@ func (f *fold) add(job batch.Job, batches ...*rowlogic.Batch) {
 			figure := f.figures[b.Shard]
 			f.figures[b.Shard] = batch.Figure{Count: figure.Count + 1, Sum: figure.Sum.Add(b.Hash[i])}
 			for _, v := range f.def.AllViews() {
-				if v.Outcomes || b.Outcome[i] == rowlogic.Accepted {
+				if v.Outcomes || b.Outcome[i] == rowlogic.Accepted && (v.Where == nil || b.Chosen(v).Int[i] == 1) {
 					f.row(v, b, i)
 				}
 			}
@@ -101,6 +103,9 @@ func (f *fold) row(v definition.View, b *rowlogic.Batch, i int) {
 				return b.Columns[k].At(i)
 			}
 		}
+		if in := b.Inputs[name]; in != nil {
+			return in.At(i)
+		}
 		return column.Null
 	}
 	var dims []column.Value
@@ -109,7 +114,7 @@ func (f *fold) row(v definition.View, b *rowlogic.Batch, i int) {
 	}
 	key := protocol.Key{View: v.Name, Dims: view.EncodeDims(f.types(v), dims)}
 	if v.Every != definition.None {
-		key.Time = b.Times[v.Every].Int[i]
+		key.Time = view.RolledUp(v, f.def.Zone, f.sealed).Bucket(b.Times[v.Every].Int[i])
 	}
 	states := f.views[v.Name][key]
 	if states == nil {
@@ -117,7 +122,7 @@ func (f *fold) row(v definition.View, b *rowlogic.Batch, i int) {
 		f.views[v.Name][key] = states
 	}
 	for k, m := range measure.New(v) {
-		m.Add(&states[k], value(m.Column))
+		m.Add(&states[k], value(m.Input()))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/duckdb"
+	"github.com/watershed-data/watershed/internal/expr"
+	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 	"github.com/watershed-data/watershed/internal/view"
@@ -35,13 +38,16 @@ func everything(t testing.TB) *definition.Definition {
 			{Name: "select", Type: column.Type{Kind: column.String}, Optional: true}, // a reserved word of SQL
 			{Name: "n", Type: column.Type{Kind: column.Int}, Optional: true},
 			{Name: "at", Type: column.Type{Kind: column.Timestamp}, Optional: true},
+			{Name: "yes", Type: column.Type{Kind: column.Bool}, Optional: true},
+			{Name: "day", Type: column.Type{Kind: column.Date}, Optional: true},
+			{Name: "heat", Type: column.Type{Kind: column.Float}, Optional: true},
 			{Name: "whole", Type: decimal(18, 0), Optional: true},
 			{Name: "price", Type: decimal(12, 2), Optional: true},
 			{Name: "tiny", Type: decimal(4, 3), Optional: true},
 			{Name: "part", Type: decimal(18, 18), Optional: true},
 		},
 	}
-	var measures []definition.Measure
+	var measures, sketches []definition.Measure
 	measures = append(measures, definition.Measure{Name: "rows", Func: definition.Count})
 	for _, c := range def.Columns {
 		funcs := []definition.Func{definition.Count, definition.Min, definition.Max}
@@ -51,16 +57,36 @@ func everything(t testing.TB) *definition.Definition {
 		for _, f := range funcs {
 			measures = append(measures, definition.Measure{Name: string(f) + "_" + c.Name, Func: f, Column: c.Name, Type: c.Type})
 		}
+		if c.Type.Kind != column.Float {
+			sketches = append(sketches,
+				definition.Measure{Name: "few_" + c.Name, Func: definition.Distinct, Column: c.Name, Type: c.Type, K: 3},
+				definition.Measure{Name: "all_" + c.Name, Func: definition.Distinct, Column: c.Name, Type: c.Type, K: 1024})
+		}
+		if slices.Contains([]column.Kind{column.Int, column.Decimal, column.Float}, c.Type.Kind) {
+			for _, e := range []string{"0.01", "0.25"} {
+				sketches = append(sketches, definition.Measure{Name: "quantiles_" + c.Name + e[2:], Func: definition.Quantiles, Column: c.Name, Type: c.Type, Error: e})
+			}
+		}
 	}
 	grains := []definition.Grain{
 		definition.Minute, definition.FiveMinutes, definition.FifteenMinutes, definition.Hour,
 		definition.Day, definition.Week, definition.Month, definition.None,
 	}
-	for i, by := range [][]string{{"word"}, {}, {"select", "n"}, {"price"}, {"at", "word"}, {"whole"}, {"tiny", "part", "word"}, {}} {
+	for i, by := range [][]string{{"word"}, {}, {"select", "n"}, {"price"}, {"at", "word"}, {"yes", "day"}, {"tiny", "part", "word", "whole"}, {}} {
 		// Not of the loop's grain only: dimensions and grains in other pairs.
 		def.Views = append(def.Views,
 			definition.View{Name: fmt.Sprintf("a%d", i), By: by, Every: grains[i], Measures: measures},
-			definition.View{Name: fmt.Sprintf("b%d", i), By: by, Every: grains[len(grains)-1-i], Measures: measures})
+			definition.View{Name: fmt.Sprintf("b%d", i), By: by, Every: grains[len(grains)-1-i], Measures: slices.Concat(sketches[i*len(sketches)/8:(i+1)*len(sketches)/8], measures)})
+		if i%2 == 1 {
+			def.Views[len(def.Views)-1].Where = &expr.Expr{Text: "what the random rows say"}
+		}
+	}
+	for i, keep := range [][]definition.Keep{
+		{{For: time.Hour, Every: definition.Minute}, {For: 30 * time.Hour, Every: definition.Hour}, {For: 200 * 24 * time.Hour, Every: definition.Day}, {Every: definition.Month}},
+		{{For: time.Second, Every: definition.FifteenMinutes}, {Every: definition.Day}},
+		{{For: time.Hour, Every: definition.FiveMinutes}, {For: 2 * time.Hour, Every: definition.FifteenMinutes}, {Every: definition.Week}},
+	} {
+		def.Views = append(def.Views, definition.View{Name: fmt.Sprintf("k%d", i), By: []string{"word"}, Every: keep[0].Every, Keep: keep, Measures: slices.Concat(sketches[5*i:5*i+2], measures)})
 	}
 	return def
 }
@@ -81,7 +107,9 @@ func rowsOf(r *rand.Rand, def *definition.Definition, shard string, first, n int
 		b.Columns = append(b.Columns, column.NewVector(c.Type, n))
 	}
 	for _, v := range def.AllViews() {
-		b.Times[v.Every] = column.NewVector(column.Type{Kind: column.Timestamp}, n)
+		for _, g := range v.Grains() {
+			b.Times[g] = column.NewVector(column.Type{Kind: column.Timestamp}, n)
+		}
 	}
 	for i := range n {
 		b.Events[i] = protocol.Event{
@@ -92,7 +120,38 @@ func rowsOf(r *rand.Rand, def *definition.Definition, shard string, first, n int
 		b.Hash[i] = protocol.Hash(shard, &b.Events[i])
 		randomRow(r, def, b, i)
 	}
+	b.Inputs = inputsOf(r, def, b)
 	return b
+}
+
+// inputsOf makes what row logic makes of accepted rows for the views; which of
+// them a view takes is random.
+func inputsOf(r *rand.Rand, def *definition.Definition, b *rowlogic.Batch) map[string]*column.Vector {
+	out := map[string]*column.Vector{}
+	for _, in := range def.Inputs() {
+		made := column.NewVector(in.Type, len(b.Events))
+		out[in.Name] = made
+		of := slices.IndexFunc(def.Columns, func(c definition.Column) bool { return c.Name == in.Measure.Column })
+		for i := range b.Events {
+			switch {
+			case !b.Accepted(i):
+			case in.View != "":
+				made.Set(i, column.Value{Int: r.Int64N(2)})
+			case b.Columns[of].Nulls[i]:
+			case in.Measure.Func == definition.Distinct:
+				made.Set(i, column.Value{Int: measure.Hash(in.Measure.Type, b.Columns[of].At(i))})
+			default:
+				buckets, err := measure.NewBuckets(in.Measure.Type, in.Measure.Error)
+				if err != nil {
+					panic(err)
+				}
+				if n, ok := buckets.Of(b.Columns[of].At(i)); ok {
+					made.Set(i, column.Value{Int: n})
+				}
+			}
+		}
+	}
+	return out
 }
 
 func randomRow(r *rand.Rand, def *definition.Definition, b *rowlogic.Batch, i int) {
@@ -125,6 +184,15 @@ func randomValue(r *rand.Rand, t column.Type) column.Value {
 		return column.Value{Str: words[r.IntN(len(words))]}
 	case column.Timestamp:
 		return column.Value{Int: r.Int64N(20) * 1_234_567_890_123 * int64(1-2*r.IntN(2))}
+	}
+	switch t.Kind {
+	case column.Bool:
+		return column.Value{Int: r.Int64N(2)}
+	case column.Date:
+		return column.Value{Int: []int64{-719162, -1, 0, 16375, 2932896, r.Int64N(20)}[r.IntN(6)]} // years 1 to 9999
+	case column.Float:
+		of := []float64{0, 0.1, -0.1, 1e300, -1e300, math.MaxFloat64, math.SmallestNonzeroFloat64, -math.SmallestNonzeroFloat64, r.NormFloat64()}
+		return column.Value{Float: of[r.IntN(len(of))]}
 	}
 	limit := int64(math.MaxInt64)
 	if t.Kind == column.Decimal {
@@ -191,7 +259,7 @@ func (b *bench) engine(options duckdb.Options) *duckdb.Engine {
 }
 
 func (b *bench) job(cut map[string]string) batch.Job {
-	plan := protocol.Plan{Cut: map[string]protocol.Cut{}}
+	plan := protocol.Plan{Cut: map[string]protocol.Cut{}, T: time.Date(2014, 11, 3, 12, 0, 0, 0, time.UTC).UnixMilli()} // within the rows' days
 	for shard, seq := range cut {
 		plan.Cut[shard] = protocol.Cut{Through: protocol.Position{Seq: seq}}
 	}

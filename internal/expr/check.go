@@ -114,7 +114,7 @@ func (c *compilation) vet(e ast.Expr) *Error {
 	case ast.CallKind:
 		return c.vetCall(e)
 	case ast.SelectKind:
-		return c.errorAt(e.ID(), "declare a column with from: and the path, and write the column's name", "a path such as %s is not for expressions", c.snippet(e.ID()))
+		return c.vetPath(e)
 	case ast.ListKind:
 		return c.errorAt(e.ID(), "write x in ['a', 'b']", "a list stands only after in")
 	default:
@@ -138,6 +138,39 @@ func (c *compilation) vetColumn(e ast.Expr) *Error {
 		return c.errorAt(e.ID(), "no column is declared here", "there is no column %s", name)
 	}
 	return c.errorAt(e.ID(), fmt.Sprintf("the columns are %s; a text stands in quotes", listing(names)), "there is no column %s", name)
+}
+
+// vetPath lets a name with a point pass, which is a lookup's attribute; cel-go
+// reads it as one name.
+func (c *compilation) vetPath(e ast.Expr) *Error {
+	name, ok := dotted(e)
+	if _, known := c.columns[name]; ok && known {
+		return nil
+	}
+	var paths []string
+	for known := range c.columns {
+		if strings.Contains(known, ".") {
+			paths = append(paths, known)
+		}
+	}
+	if ok && len(paths) > 0 {
+		slices.Sort(paths)
+		return c.errorAt(e.ID(), "the attributes are "+listing(paths), "there is no attribute %s", name)
+	}
+	return c.errorAt(e.ID(), "declare a column with from: and the path, and write the column's name", "a path such as %s is not for expressions", c.snippet(e.ID()))
+}
+
+// dotted gives the name that a path of names makes: a.b.
+func dotted(e ast.Expr) (string, bool) {
+	switch e.Kind() {
+	case ast.IdentKind:
+		return e.AsIdent(), true
+	case ast.SelectKind:
+		s := e.AsSelect()
+		name, ok := dotted(s.Operand())
+		return name + "." + s.FieldName(), ok && !s.IsTestOnly()
+	}
+	return "", false
 }
 
 func (c *compilation) vetLiteral(e ast.Expr) *Error {

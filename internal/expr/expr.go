@@ -33,7 +33,8 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Compile parses and checks an expression over the given columns. Times are
+// Compile parses and checks an expression over the given columns. A column may
+// have a name with a point, product.category: a lookup's attribute. Times are
 // taken apart in the zone (nil is UTC). The map is not kept. The error is an
 // *Error.
 func Compile(text string, columns map[string]column.Type, zone *time.Location) (*Expr, error) {

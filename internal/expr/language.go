@@ -120,7 +120,7 @@ func membership() []signature {
 
 const (
 	arithmeticRemedy = "takes ints and decimals (floats can only be compared; declare the column decimal(p,s)); convert a string with int(x) or decimal(x, scale)"
-	compareRemedy    = "compares two numbers, two strings, two dates or two timestamps; convert one side with string(x), int(x) or decimal(x, scale)"
+	compareRemedy    = "compares two numbers, two strings, two dates or two timestamps; convert one side with string(x), as in string(due) > '2014-11-01', int(x) or decimal(x, scale)"
 	equalRemedy      = "needs the same type on both sides; convert one side with string(x), int(x) or decimal(x, scale)"
 	logicRemedy      = "needs bools: compare the value with something, for instance qty > 0"
 )

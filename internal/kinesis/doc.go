@@ -20,7 +20,8 @@ type Log interface {
 	Append(ctx context.Context, records []protocol.Record) ([]protocol.Placed, error)
 	// ReadRecords gives a shard's records, one Event each and not de-aggregated,
 	// after the record with the sequence number, or from it on if at is true; "" is
-	// before the first one that is left. At most limit records and maxBytes of data
+	// before the first one that is left. Records that are gone are passed over, as
+	// Kinesis does. At most limit records and maxBytes of data
 	// and partition keys, but at least one record if there is one.
 	ReadRecords(ctx context.Context, shard, seq string, at bool, limit, maxBytes int) (protocol.Page, error)
 	// Since gives the sequence number of the shard's first record that arrived at

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-
-	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 // apiError is an error as the API names it: what a client's SDK turns into a
@@ -48,8 +46,6 @@ func asAPIError(err error) (e *apiError, known bool) {
 	switch {
 	case errors.As(err, &e):
 		return e, true
-	case errors.Is(err, protocol.ErrExpired):
-		return fault("ExpiredIteratorException", "The stream no longer holds the records that the iterator points at."), true
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable(), true
 	default:

@@ -11,16 +11,11 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
 // AccessKeyID is what clients of the Kinesis API use as their access key id; the
 // secret is the server's token.
 const AccessKeyID = "watershed"
-
-// unverifiedBudget bounds the memory of requests whose signature is not checked yet.
-const unverifiedBudget = 64 << 20
 
 // Guard gives the middleware that decides who may talk to the server.
 //
@@ -34,7 +29,7 @@ func Guard(token string) func(http.Handler) http.Handler {
 	if token == "" {
 		return guardLoopback
 	}
-	g := &tokenGuard{token: token, now: time.Now, unverified: semaphore.NewWeighted(unverifiedBudget)}
+	g := &tokenGuard{token: token, now: time.Now, unverified: newUnverified()}
 	return g.wrap
 }
 
@@ -76,7 +71,7 @@ func isLoopback(hostport string) bool {
 type tokenGuard struct {
 	token      string
 	now        func() time.Time
-	unverified *semaphore.Weighted
+	unverified *unverified
 }
 
 func (g *tokenGuard) wrap(next http.Handler) http.Handler {
@@ -115,18 +110,8 @@ func (g *tokenGuard) verifySigned(w http.ResponseWriter, r *http.Request, fields
 	if err != nil {
 		return err
 	}
-	size := r.ContentLength
-	if size < 0 {
-		size = maxBody
-	}
-	if size > maxBody {
-		return tooLarge()
-	}
-	if err := g.unverified.Acquire(r.Context(), size); err != nil {
-		return unavailable()
-	}
-	defer g.unverified.Release(size)
-	body, err := readBody(w, r)
+	body, release, err := g.unverified.read(w, r)
+	defer release()
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ const (
 	smallWeight = 64 << 10
 
 	bodyTimeout   = time.Minute      // for a client to send its request
+	answerTimeout = time.Minute      // for a client to take its response
 	budgetTimeout = 20 * time.Second // for a request to wait for memory
 )
 
@@ -122,7 +123,8 @@ func act[In, Out any](do func(context.Context, *In) (*Out, error)) action {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	c, _ := codecOf(r.Header.Get("Content-Type"))
-	out, err := h.serve(w, r)
+	out, release, err := h.serve(w, r)
+	defer release() // what is being written still is in memory
 	if err != nil {
 		e, known := asAPIError(err)
 		if !known {
@@ -142,15 +144,32 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve finds the action, reads the request within its bounds and does it.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
+// release, never nil, gives back the memory that request and response weigh.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (out any, release func(), err error) {
+	release = func() {}
 	do, err := h.find(r)
 	if err != nil {
-		return nil, err
+		return nil, release, err
 	}
 	c, ok := codecOf(r.Header.Get("Content-Type"))
 	if !ok {
-		return nil, fault("UnknownOperationException", "The Content-Type %.64q is not %s or %s.", r.Header.Get("Content-Type"), jsonType, cborType)
+		return nil, release, fault("UnknownOperationException", "The Content-Type %.64q is not %s or %s.", r.Header.Get("Content-Type"), jsonType, cborType)
 	}
+	if release, err = h.admit(r); err != nil {
+		return nil, release, err
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, release, err
+	}
+	out, err = do(r.Context(), c, body)
+	return out, release, err
+}
+
+// admit waits for the memory that a request and its response weigh. release,
+// never nil, gives back what it took.
+func (h *Handler) admit(r *http.Request) (release func(), err error) {
+	release = func() {}
 	ctx, cancel := context.WithTimeout(r.Context(), budgetTimeout)
 	defer cancel()
 	size := r.ContentLength
@@ -158,24 +177,23 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		size = maxBody
 	}
 	if size > maxBody {
-		return nil, tooLarge()
+		return release, tooLarge()
 	}
 	weight := max(bodyWeight*size, smallWeight)
 	if err := h.puts.Acquire(ctx, weight); err != nil {
-		return nil, unavailable()
+		return release, unavailable()
 	}
-	defer h.puts.Release(weight)
+	release = func() { h.puts.Release(weight) }
 	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetRecords") {
 		if err := h.pages.Acquire(ctx, pageWeight); err != nil {
-			return nil, unavailable()
+			return release, unavailable()
 		}
-		defer h.pages.Release(pageWeight)
+		release = func() {
+			h.puts.Release(weight)
+			h.pages.Release(pageWeight)
+		}
 	}
-	body, err := readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
-	return do(r.Context(), c, body)
+	return release, nil
 }
 
 // find gives the action that a request names.
@@ -236,7 +254,11 @@ func write(w http.ResponseWriter, c codec, id string, status int, body []byte) {
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("x-amzn-RequestId", id)
 	w.WriteHeader(status)
+	// Who stops reading must not hold a page in memory. Not every writer has
+	// deadlines.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 	_, _ = w.Write(body) // a client that is gone needs no answer
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 }
 
 // newRequestID gives a random UUID, as AWS does.

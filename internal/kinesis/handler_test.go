@@ -147,10 +147,39 @@ func TestFailingLog(t *testing.T) {
 	if id := w.Header().Get("x-amzn-RequestId"); !strings.Contains(logs.String(), "disk on fire") || !strings.Contains(logs.String(), id) {
 		t.Errorf("the log does not say what happened to %s: %s", id, &logs)
 	}
-	expired := memoryHandler(&memoryLog{fail: protocol.ErrExpired}, &logs)
+}
+
+// slowReader is a client that takes its response when it is told to.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	writing, proceed chan struct{}
+}
+
+func (w slowReader) Write(b []byte) (int, error) {
+	w.writing <- struct{}{}
+	<-w.proceed
+	return w.ResponseRecorder.Write(b)
+}
+
+// Without this, any number of clients that do not read hold a page each.
+func TestAPageWeighsUntilItIsWritten(t *testing.T) {
+	t.Parallel()
+	h := memoryHandler(&memoryLog{}, &bytes.Buffer{})
 	it := iterator{shard: "shardId-000000000000", issued: time.Now().UnixMilli()}.encode("sales")
-	if w := do(expired, "GetRecords", jsonType, fmt.Sprintf(`{"ShardIterator":%q}`, it)); !strings.Contains(w.Body.String(), "ExpiredIteratorException") {
-		t.Errorf("records that are gone: %s", w.Body)
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(fmt.Sprintf(`{"ShardIterator":%q}`, it)))
+	r.Header.Set("X-Amz-Target", targetPrefix+"GetRecords")
+	r.Header.Set("Content-Type", jsonType)
+	w := slowReader{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	ended := make(chan struct{})
+	go func() { defer close(ended); h.ServeHTTP(w, r) }()
+	<-w.writing
+	if h.pages.TryAcquire(pageBudget) || h.puts.TryAcquire(putBudget) {
+		t.Error("memory is given away that a response still takes")
+	}
+	close(w.proceed)
+	<-ended
+	if !h.pages.TryAcquire(pageBudget) || !h.puts.TryAcquire(putBudget) {
+		t.Error("memory is not given back")
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 // readAll reads a shard from an iterator to its tip.
@@ -161,6 +163,32 @@ func TestSDKIterators(t *testing.T) {
 	_, err = c.GetRecords(t.Context(), &sdk.GetRecordsInput{ShardIterator: latest})
 	if want := new(types.ExpiredIteratorException); !errors.As(err, &want) {
 		t.Errorf("an iterator older than five minutes: got %v, want ExpiredIteratorException", err)
+	}
+}
+
+// A consumer that comes too late goes on with what is left, as with Kinesis: it
+// must neither fail for ever nor see what retention has let go of.
+func TestSDKIteratorsBehindTheHorizon(t *testing.T) {
+	t.Parallel()
+	e := serve(t, options{shards: 1})
+	c, shard := e.client(token), aws.String("shardId-000000000000")
+	var seqs []*string
+	for i := range 4 {
+		out, err := c.PutRecord(t.Context(), &sdk.PutRecordInput{StreamName: aws.String(stream), Data: fmt.Append(nil, i), PartitionKey: aws.String("k")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs = append(seqs, out.SequenceNumber)
+	}
+	at := iteratorOf(t, c, &sdk.GetShardIteratorInput{ShardId: shard, ShardIteratorType: types.ShardIteratorTypeAtSequenceNumber, StartingSequenceNumber: seqs[0]})
+	after := iteratorOf(t, c, &sdk.GetShardIteratorInput{ShardId: shard, ShardIteratorType: types.ShardIteratorTypeAfterSequenceNumber, StartingSequenceNumber: seqs[0]})
+	if err := e.log.Trim(t.Context(), *shard, protocol.Position{Seq: *seqs[1]}); err != nil {
+		t.Fatal(err)
+	}
+	for _, it := range []*string{at, after} {
+		if records := readAll(t, c, it); len(records) != 2 || *records[0].SequenceNumber != *seqs[2] {
+			t.Errorf("%d records are read behind the horizon, want the two that are left", len(records))
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package laws
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -74,17 +75,20 @@ func ParseScript(text string) (Script, error) {
 	return s, nil
 }
 
+// Player plays one history, as Play does.
+type Player func(Config) (Outcome, error)
+
 // Shrink makes the script of a failing history smaller for as long as it still
 // fails: it leaves out pieces, and makes decisions duller. It plays at most so
 // many histories.
-func Shrink(c Config, script Script, plays int) Script {
+func Shrink(play Player, c Config, script Script, plays int) Script {
 	fails := func(s Script) (Script, bool) {
 		if plays--; plays < 0 {
 			return nil, false
 		}
 		c.Script = s
-		out, err := Play(c)
-		return out.Script[:min(len(s), len(out.Script))], err != nil
+		out, err := play(c)
+		return out.Script[:min(len(s), len(out.Script))], errors.Is(err, errBroken)
 	}
 	for again := true; again && plays > 0; {
 		again = false
@@ -112,16 +116,17 @@ func Shrink(c Config, script Script, plays int) Script {
 	return script
 }
 
-// shrinkPlays bounds the work of making a failing history smaller.
-const shrinkPlays = 3000
-
 // Explain makes a failing history small and tells it, step by step, with the
 // command that plays it again.
 func Explain(c Config, script Script) string {
-	c.Script = Shrink(c, script, shrinkPlays)
+	return explain(Play, c, script, shrinkPlays, "")
+}
+
+func explain(play Player, c Config, script Script, plays int, flags string) string {
+	c.Script = Shrink(play, c, script, plays)
 	var b strings.Builder
 	c.Trace = func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	_, err := Play(c)
-	fmt.Fprintf(&b, "%v\nplay it again: go run ./internal/laws/play -events %d -faults %d -script %s\n", err, c.Events, c.Faults, c.Script)
+	_, err := play(c)
+	fmt.Fprintf(&b, "%v\nplay it again: go run ./internal/laws/play %s-events %d -faults %d -script %s\n", err, flags, c.Events, c.Faults, c.Script)
 	return b.String()
 }

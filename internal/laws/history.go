@@ -27,6 +27,7 @@ type Config struct {
 type Outcome struct {
 	Answers   int // answers that were compared with the oracle
 	Refused   int // readings that gave up with an error
+	Compared  int // incremental computations that were compared with one of all rows
 	Published int
 	Script    Script // the decisions that made the history
 }
@@ -41,6 +42,7 @@ func Seeded(seed uint64) Config {
 func (o *Outcome) Add(p Outcome) {
 	o.Answers += p.Answers
 	o.Refused += p.Refused
+	o.Compared += p.Compared
 	o.Published += p.Published
 }
 
@@ -72,6 +74,7 @@ type world struct {
 	views    *memory.Views
 	master   []protocol.Event // what the archive delivered; shards beside it
 	shards   []string
+	loaded   map[protocol.Position]protocol.Event // of the load, if the history has one
 	events   []event
 	now      int64
 	open     []string
@@ -89,6 +92,7 @@ type plot interface {
 	appendRecord()                                  // appends a record to an open shard
 	folder() protocol.Folder                        // the speed layer's
 	archive(ctx context.Context) error              // fills the master dataset while the history lasts
+	load(ctx context.Context) error                 // loads some history
 	batchRun(ctx context.Context, run string) error // makes a version
 	read(ctx context.Context, last bool) error      // asks for an answer and checks it
 	manifest(version string) (protocol.Manifest, error)
@@ -107,6 +111,9 @@ func (w *world) play(c Config) (Outcome, error) {
 	w.spawn("producer", false, func(ctx context.Context) error { return w.produce(ctx, c.Events) })
 	w.spawn("source "+short(w.open[0]), false, func(ctx context.Context) error { return w.source(ctx, w.open[0]) })
 	w.spawn("archive", false, w.plot.archive)
+	if w.chance(30) {
+		w.spawn("loader", false, w.plot.load)
+	}
 	w.spawn("readers", false, w.readers)
 	for k := range 2 {
 		w.spawn(fmt.Sprintf("runs%d", k), false, func(ctx context.Context) error { return w.runs(ctx, k) })
@@ -128,7 +135,7 @@ func newWorld(c Config) *world {
 	w := &world{
 		scheduler: scheduler{random: newChoices(c.Seed, c.Script), faults: c.Faults, trace: c.Trace},
 		log:       memory.NewLog(1), ledger: memory.NewLedger(), items: memory.NewRealTime(), views: memory.NewViews(),
-		open: []string{memory.ShardID(0)}, now: 10,
+		open: []string{memory.ShardID(0)}, now: 10, loaded: map[protocol.Position]protocol.Event{},
 	}
 	if w.trace == nil {
 		w.trace = func(string, ...any) {}
@@ -300,7 +307,7 @@ func (w marks) archive(ctx context.Context) error {
 	for {
 		var todo []event
 		for _, e := range w.events {
-			if !delivered[e.index] {
+			if !delivered[e.index] && !protocol.IsLoad(e.shard) {
 				todo = append(todo, e)
 			}
 		}
@@ -330,6 +337,9 @@ func (w marks) deliver(e event) {
 }
 
 func (w marks) logged(e event) protocol.Event {
+	if protocol.IsLoad(e.shard) {
+		return w.loaded[e.at]
+	}
 	page, _ := w.log.Read(context.Background(), e.shard, protocol.Position{}, 1<<20)
 	i := slices.IndexFunc(page.Events, func(x protocol.Event) bool { return x.Position == e.at })
 	return page.Events[i]
@@ -554,6 +564,8 @@ func (v *visitor) Item(key protocol.Key, state []byte) error {
 	v.add(key.Dims[0], state)
 	return nil
 }
+
+func (v *visitor) End(context.Context) error { return nil }
 
 // merge adds two states: byte i is how often event i is counted.
 func merge(a, b []byte) []byte {

@@ -21,6 +21,7 @@ const module = "github.com/watershed-data/watershed/"
 var rank = map[string]int{
 	"column":      0,
 	"kpl":         0,
+	"delimited":   0,
 	"doubleentry": 0,
 	"expr":        1,
 	"definition":  2,
@@ -38,19 +39,27 @@ var homes = map[string]bool{"local": true, "memory": true, "aws": true}
 
 // layers and what they may know of each other.
 var layers = map[string][]string{
-	"archive": nil,
-	"speed":   nil,
-	"batch":   nil,
-	"serving": nil,
-	"sql":     {"archive"}, // the master dataset's columns
-	"duckdb":  {"batch", "sql"},
-	"kinesis": nil,
-	"oracle":  nil,
-	"verify":  {"oracle"},
-	"api":     {"serving"},
+	"archive":      nil,
+	"load":         nil,
+	"erasure":      nil,
+	"speed":        nil,
+	"batch":        nil,
+	"lookup":       nil,
+	"serving":      {"lookup"},
+	"rejects":      {"archive", "serving"},
+	"sql":          {"archive"}, // the master dataset's columns
+	"duckdb":       {"batch", "sql"},
+	"kinesis":      nil,
+	"firehose":     {"archive"}, // the master dataset's columns
+	"kinesisevent": nil,
+	"oracle":       nil,
+	"verify":       {"oracle"},
+	"recompute":    {"archive", "speed"}, // files of the one, segments of the other
+	"api":          {"serving", "load", "erasure"},
 	// The laws play whole pipelines, over stores of their own.
 	"laws":    {"memory", "archive", "batch", "duckdb", "oracle", "serving", "speed", "verify"},
 	"conform": nil,
+	"cost":    nil,
 	"layout":  nil,
 }
 

@@ -93,6 +93,13 @@ func TestConformance(t *testing.T) {
 		}
 		return m
 	})
+	conform.Loads(t, func(t *testing.T) protocol.Loads {
+		loads, err := open(t).Loads()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loads
+	})
 	conform.Views(t, func(t *testing.T) protocol.Views {
 		v, err := open(t).Views("g")
 		if err != nil {

@@ -103,6 +103,12 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// unlockDir gives the lock up at once. Closing the file would do so only when no
+// process has it open any more, and one that is just being started may.
+func unlockDir(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
+
 // holder names the process that wrote the lock file, if it can be read.
 func holder(f *os.File) string {
 	var text [32]byte

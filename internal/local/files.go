@@ -3,15 +3,15 @@ package local
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -34,51 +34,20 @@ func (s *Store) Temp() (string, error) {
 // makes it part of the dataset; a crash leaves it behind, and nobody reads it.
 const partial = ".partial"
 
-// Master is the master dataset: immutable Parquet files, a folder per shard.
-type Master struct{ dir string }
-
-// Master gives the master dataset of a generation.
-func (s *Store) Master(generation string) (*Master, error) {
-	m := &Master{dir: filepath.Join(s.dir, masterDir, generation)}
-	if err := os.MkdirAll(m.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the master dataset's folder: %w", err)
-	}
-	// What a crash left half written was never part of the dataset.
-	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.HasSuffix(path, partial) {
-			err = os.Remove(path)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("clearing what a crash left of the master dataset: %w", err)
-	}
-	return m, nil
-}
-
-// Path gives where a file lies.
-func (m *Master) Path(name string) string { return filepath.Join(m.dir, filepath.FromSlash(name)) }
-
-// Put implements protocol.Master.
-func (m *Master) Put(_ context.Context, shard string, write func(io.Writer) error) (protocol.File, error) {
-	name := shard + "/" + rand.Text() + ".parquet"
-	path := m.Path(name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return protocol.File{}, fmt.Errorf("making a folder of the master dataset: %w", err)
-	}
-	size, err := writeFile(path, write)
-	if err != nil {
-		return protocol.File{}, fmt.Errorf("writing %s: %w", name, err)
-	}
-	// The shard's folder may be new as well.
-	if err := syncPath(m.dir); err != nil {
-		return protocol.File{}, fmt.Errorf("writing %s: %w", name, err)
-	}
-	return protocol.File{Name: name, Size: size}, nil
-}
-
 // writeFile writes a file durably; it appears under its name when it is complete.
 func writeFile(path string, write func(io.Writer) error) (size int64, err error) {
+	if size, err = writePartial(path, write); err != nil {
+		return 0, err
+	}
+	if err := os.Rename(path+partial, path); err != nil {
+		return 0, errors.Join(err, os.Remove(path+partial))
+	}
+	return size, syncPath(filepath.Dir(path))
+}
+
+// writePartial writes a file's content durably under the name of a partial one;
+// none is left behind if that fails.
+func writePartial(path string, write func(io.Writer) error) (size int64, err error) {
 	f, err := os.OpenFile(path+partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return 0, err
@@ -99,42 +68,7 @@ func writeFile(path string, write func(io.Writer) error) (size int64, err error)
 	if info, statErr := f.Stat(); statErr == nil {
 		size = info.Size()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return 0, err
-	}
-	if err := os.Rename(path+partial, path); err != nil {
-		return 0, err
-	}
-	return size, syncPath(filepath.Dir(path))
-}
-
-// Files implements protocol.Master.
-func (m *Master) Files(context.Context) ([]protocol.File, error) {
-	var out []protocol.File
-	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasSuffix(path, partial) {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(m.dir, path)
-		if err != nil {
-			return err
-		}
-		out = append(out, protocol.File{Name: filepath.ToSlash(name), Size: info.Size()})
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing the master dataset: %w", err)
-	}
-	return out, nil
-}
-
-// Open implements protocol.Master.
-func (m *Master) Open(_ context.Context, name string) (protocol.ReadAtCloser, int64, error) {
-	return openFile(m.Path(name))
+	return size, errors.Join(err, f.Close())
 }
 
 func openFile(path string) (protocol.ReadAtCloser, int64, error) {
@@ -152,12 +86,16 @@ func openFile(path string) (protocol.ReadAtCloser, int64, error) {
 const manifestFile = "manifest.json"
 
 // Views holds the versions, a folder each.
-type Views struct{ dir string }
+type Views struct {
+	dir     string
+	logger  *slog.Logger
+	foreign *sync.Map // paths that were warned of
+}
 
 // Views gives the versions of a generation.
 func (s *Store) Views(generation string) (*Views, error) {
-	v := &Views{dir: filepath.Join(s.dir, viewsDir, generation)}
-	if err := os.MkdirAll(v.dir, 0o755); err != nil {
+	v := &Views{dir: filepath.Join(s.dir, viewsDir, generation), logger: s.options.Logger, foreign: &s.foreign}
+	if err := makeSynced(v.dir); err != nil {
 		return nil, fmt.Errorf("making the views' folder: %w", err)
 	}
 	return v, nil
@@ -210,9 +148,21 @@ func (v *Views) Versions(context.Context) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
+		if _, err := protocol.VersionSeq(e.Name()); err != nil || !e.IsDir() {
+			v.warn(e.Name())
+			continue
+		}
 		out = append(out, e.Name())
 	}
 	return out, nil
+}
+
+// warn says once of a file that it is no version.
+func (v *Views) warn(name string) {
+	path := filepath.Join(v.dir, name)
+	if _, said := v.foreign.LoadOrStore(path, true); !said {
+		v.logger.Warn("the views' folder holds something that is no version and is left alone", "path", path)
+	}
 }
 
 // Delete implements protocol.Views. The manifest goes first, so that nothing

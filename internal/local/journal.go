@@ -9,13 +9,23 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Journal keeps how the batch layer stands, as the text it gives.
+// Journal keeps a text: how a layer of a generation stands.
 type Journal struct {
 	store *Store
 	key   []byte
 }
 
-// Journal gives the journal of a generation.
+// RecomputeJournal gives the journal of one part of a generation's beginning.
+func (s *Store) RecomputeJournal(generation, part string) *Journal {
+	return &Journal{store: s, key: fmt.Appendf(nil, "%c%s\x00%s", keyJournal, generation, part)}
+}
+
+// ErasingJournal gives the journal of whether an erasure is under way.
+func (s *Store) ErasingJournal(generation string) *Journal {
+	return &Journal{store: s, key: fmt.Appendf(nil, "%c%s\x00erasing", keyJournal, generation)}
+}
+
+// Journal gives the batch layer's journal of a generation.
 func (s *Store) Journal(generation string) *Journal {
 	return &Journal{store: s, key: fmt.Appendf(nil, "%c%s", keyJournal, generation)}
 }

@@ -124,9 +124,10 @@ func (l *Log) readAfter(v *view, shard string, after protocol.Position, limit in
 
 // ReadRecords gives a shard's records as they were appended, one Event each,
 // after the record with the sequence number, or from it on if at is true; "" is
-// before the first record that is left. It gives at most limit records and at
-// most maxBytes of data and partition keys, but at least one record if there is
-// one. The events of a page share their memory.
+// before the first record that is left. What is gone is passed over, as Kinesis
+// does, unlike Read. It gives at most limit records and at most maxBytes of data
+// and partition keys, but at least one record if there is one. The events of a
+// page share their memory.
 func (l *Log) ReadRecords(_ context.Context, shard, seq string, at bool, limit, maxBytes int) (protocol.Page, error) {
 	page, err := l.untrimmed(shard, func(v *view) (protocol.Page, error) { return l.readRecords(v, shard, seq, at, limit, maxBytes) })
 	if err != nil {
@@ -140,16 +141,10 @@ func (l *Log) readRecords(v *view, shard, seq string, at bool, limit, maxBytes i
 	if err != nil {
 		return protocol.Page{}, err
 	}
-	switch {
-	case seq == "":
-		from = s.Trimmed + 1
-	case !at:
+	if !at {
 		from++
 	}
-	if from <= s.Trimmed {
-		return protocol.Page{}, protocol.ErrExpired
-	}
-	return l.read(v, s, from, &pageBuilder{raw: true, limit: max(limit, 1), maxBytes: maxBytes})
+	return l.read(v, s, max(from, s.Trimmed+1), &pageBuilder{raw: true, limit: max(limit, 1), maxBytes: maxBytes})
 }
 
 // Since gives the sequence number of the shard's first record that arrived at or

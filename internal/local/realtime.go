@@ -107,6 +107,9 @@ func (r *RealTime) Put(_ context.Context, puts []protocol.Put) ([]bool, error) {
 	b := r.store.db.NewBatch()
 	defer b.Close()
 	for i, p := range puts {
+		if err := p.Item.Fits(); err != nil {
+			return nil, err
+		}
 		stored, err := r.item(p.Item.ItemID)
 		if err != nil {
 			return nil, err
@@ -139,8 +142,9 @@ func (r *RealTime) Query(ctx context.Context, view string, from, to int64, token
 	if token != "" {
 		valid = it.SeekGE([]byte(token))
 	}
+	size := 0 // of the page in bytes
 	for valid {
-		if len(page.Items) == pageItems {
+		if len(page.Items) == pageItems || size >= protocol.ItemPageBytes {
 			page.Next = string(it.Key())
 			return page, ctx.Err()
 		}
@@ -160,6 +164,7 @@ func (r *RealTime) Query(ctx context.Context, view string, from, to int64, token
 				return page, err
 			}
 			page.Items = append(page.Items, item)
+			size += item.Size()
 			valid = it.Next()
 		}
 	}
@@ -234,6 +239,9 @@ func parseSegmentKey(key []byte, shard string) (protocol.SegmentID, error) {
 
 // PutSegment implements protocol.RealTime.
 func (r *RealTime) PutSegment(_ context.Context, s protocol.Segment) error {
+	if err := s.Fits(); err != nil {
+		return err
+	}
 	if err := r.store.enter(); err != nil {
 		return err
 	}

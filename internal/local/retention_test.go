@@ -232,7 +232,7 @@ func TestSweep(t *testing.T) {
 	if p, err := r.Ledger.Pointer(ctx); err != nil || p.Seq != 1 {
 		t.Errorf("the pointer is %+v, %v", p, err)
 	}
-	if versions, err := r.Views.Versions(ctx); err != nil || fmt.Sprint(versions) != "[notes v00000001-a]" {
+	if versions, err := r.Views.Versions(ctx); err != nil || fmt.Sprint(versions) != "[v00000001-a]" {
 		t.Errorf("the versions are %v, %v", versions, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/watershed-data/watershed/internal/protocol"
 )
@@ -154,5 +155,52 @@ func TestSourceSeesTheLastReshard(t *testing.T) {
 		if !seen {
 			t.Fatalf("after %d reshards, %s was not handed over before the source stopped", i, child)
 		}
+	}
+}
+
+// What the log took before the stop is handed over, even if the source hears of
+// the stop first. Here it hears of nothing else.
+func TestSourceLooksOnceMoreWhenItIsStopped(t *testing.T) {
+	t.Parallel()
+	for name, happens := range map[string]func(*testing.T, *Log){
+		"an event": func(t *testing.T, l *Log) { appendAll(t, l, protocol.Record{PartitionKey: "k", Data: []byte("last")}) },
+		"a reshard": func(t *testing.T, l *Log) {
+			if err := l.Split(context.Background(), shardID(0), "17"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := openStore(t, t.TempDir(), Options{Shards: 1}).Log()
+			var mu sync.Mutex
+			handled := map[string]int{} // calls, by shard; the first is one without events
+			source := newConsumer(t, l).source()
+			source.Handle = func(_ context.Context, b protocol.Batch) error {
+				mu.Lock()
+				defer mu.Unlock()
+				handled[b.Shard]++
+				return nil
+			}
+			happen, happened := make(chan struct{}), make(chan struct{})
+			go func() { <-happen; happens(t, l); close(happened) }()
+			synctest.Test(t, func(t *testing.T) {
+				heard := l.seen.Load()
+				unheard := *heard
+				unheard.changed = make(chan struct{})
+				l.seen.Store(&unheard)
+				stop, ended := make(chan struct{}), make(chan struct{})
+				go func() { defer close(ended); source.Run(context.Background(), stop) }()
+				synctest.Wait() // it is at the tip and waits
+				l.seen.Store(heard)
+				close(happen)
+				<-happened
+				close(stop)
+				<-ended
+			})
+			if calls := handled[shardID(0)] + handled[shardID(1)]; calls < 2 {
+				t.Errorf("%d batches were handed over: the last one was not", calls)
+			}
+		})
 	}
 }

@@ -23,8 +23,10 @@ const (
 	keyItem       = 'I' // realtime.go: real-time items
 	keySegment    = 'D' // realtime.go: dedup segments
 	keyCheckpoint = 'C' // files.go: the archive's checkpoints
-	keyJournal    = 'J' // journal.go: how the batch layer stands
-	keyGeneration = 'V' // generation.go: the generation the directory is bound to
+	keyJournal    = 'J' // journal.go: how the batch layer stands, and a generation's beginning
+	keyLoad       = 'H' // loads.go: loads of history
+	keyErased     = 'E' // erasures.go: erased events that are still in the log
+	keyGeneration = 'V' // generation.go: the generations, and their definitions' texts
 )
 
 // The parts of a data directory.
@@ -67,6 +69,13 @@ type Store struct {
 	lock    *os.File
 	db      *pebble.DB
 	log     *Log
+
+	mastersLock sync.Mutex
+
+	loads     *Loads
+	loadsLock sync.Mutex
+	masters   map[string]*Master // by generation
+	foreign   sync.Map           // paths that were warned of
 
 	gate   sync.RWMutex // held for reading while the database is in use
 	closed bool         // guarded by gate
@@ -192,7 +201,7 @@ func (s *Store) release() error {
 	if s.db != nil {
 		err = s.db.Close()
 	}
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, unlockDir(s.lock))
 }
 
 // openDatabase opens the state database, which must exist, or must not if it is

@@ -237,7 +237,7 @@ func TestCreationCutShort(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.lock.Close(); err != nil { // as the end of the process does
+		if err := unlockDir(s.lock); err != nil { // as the end of the process does
 			t.Fatal(err)
 		}
 		s, err = Open(dir, options)

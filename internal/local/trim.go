@@ -68,11 +68,15 @@ func (l *Log) untrimmed(shard string, read func(*view) (protocol.Page, error)) (
 
 // erase removes a shard's records up to its horizon, and all entries of the index
 // of arrivals that only lead to them but for the last: the latest arrival is
-// known by it.
+// known by it. What is known of erased ones goes as well.
 func (l *Log) erase(s *shard) error {
 	batch := l.store.db.NewBatch()
 	defer batch.Close()
 	if err := batch.DeleteRange(recordKey(s.number, 0), recordKey(s.number, s.Trimmed+1), nil); err != nil {
+		return err
+	}
+	horizon := protocol.Position{Seq: l.sequence(s.Trimmed), Sub: s.TrimmedSub}
+	if err := batch.DeleteRange(erasedKey(s.ID, ""), erasedUpTo(s.ID, horizon), nil); err != nil {
 		return err
 	}
 	first := arrivalKey(s.number, 0)

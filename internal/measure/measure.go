@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 
 	"github.com/watershed-data/watershed/internal/column"
@@ -18,6 +19,9 @@ type State struct {
 	Sum Int128       // sum, avg: scaled by the column's scale
 	Set bool         // sum, min, max: at least one value was seen
 	Val column.Value // min, max
+
+	Hashes  []int64  // distinct: the k smallest, in order, each once
+	Buckets []Bucket // quantiles: in order, each once
 }
 
 // Measure computes one measure: adds rows to its state, merges states, reads
@@ -36,7 +40,12 @@ func New(view definition.View) []Measure {
 	return out
 }
 
-// Add adds one row's value to the state. The value is ignored by a count of rows.
+// IsQuantiles reports whether the measure is read by Quantile, not by Read.
+func (m Measure) IsQuantiles() bool { return m.Func == definition.Quantiles }
+
+// Add adds one row to the state: the value of the column that the measure's Input
+// names, which for distinct is a Hash and for quantiles a bucket's number. The
+// value is ignored by a count of rows.
 func (m Measure) Add(s *State, v column.Value) {
 	if m.Func == definition.Count && m.Column == "" {
 		s.N++
@@ -54,10 +63,15 @@ func (m Measure) Add(s *State, v column.Value) {
 		s.Sum, s.N = s.Sum.Add(FromInt64(v.Int)), s.N+1
 	case definition.Min, definition.Max:
 		m.offer(s, v)
+	case definition.Distinct:
+		s.Hashes = addHash(s.Hashes, m.K, v.Int)
+	case definition.Quantiles:
+		s.Buckets = addBucket(s.Buckets, v.Int)
 	}
 }
 
-// Merge adds the state t to s.
+// Merge adds the state t to s. It does not change t, and takes copies of its
+// lists.
 func (m Measure) Merge(s *State, t State) {
 	switch m.Func {
 	case definition.Count:
@@ -70,6 +84,10 @@ func (m Measure) Merge(s *State, t State) {
 		if t.Set {
 			m.offer(s, t.Val)
 		}
+	case definition.Distinct:
+		s.Hashes = mergeHashes(s.Hashes, t.Hashes, m.K)
+	case definition.Quantiles:
+		s.Buckets = mergeBuckets(s.Buckets, t.Buckets)
 	}
 }
 
@@ -130,14 +148,21 @@ func (m Measure) Append(dst []byte, s State) []byte {
 			return append(dst, 0)
 		}
 		return appendInt128(append(dst, 1), s.Sum)
+	case definition.Distinct:
+		return appendHashes(dst, s.Hashes)
+	case definition.Quantiles:
+		return appendBuckets(dst, s.Buckets)
 	}
 	if !s.Set {
 		return append(dst, 0)
 	}
 	dst = append(dst, 1)
-	if m.Type.Kind == column.String {
+	switch m.Type.Kind {
+	case column.String:
 		dst = binary.AppendUvarint(dst, uint64(len(s.Val.Str)))
 		return append(dst, s.Val.Str...)
+	case column.Float:
+		return binary.BigEndian.AppendUint64(dst, math.Float64bits(s.Val.Float))
 	}
 	return binary.AppendVarint(dst, s.Val.Int)
 }
@@ -155,13 +180,17 @@ func (m Measure) Decode(src []byte) (s State, rest []byte, err error) {
 		if s.Set = d.flag(); s.Set {
 			s.Sum = d.int128()
 		}
+	case definition.Distinct:
+		s.Hashes = d.hashes(m.K)
+	case definition.Quantiles:
+		of, err := NewBuckets(m.Type, m.Error)
+		if err != nil {
+			return State{}, nil, err
+		}
+		s.Buckets = d.buckets(of)
 	default:
 		if s.Set = d.flag(); s.Set {
-			if m.Type.Kind == column.String {
-				s.Val.Str = d.text()
-			} else {
-				s.Val.Int = d.varint()
-			}
+			s.Val = d.value(m.Type.Kind)
 		}
 	}
 	if d.bad {
@@ -201,8 +230,9 @@ func MergeAll(ms []Measure, s, t []State) {
 	}
 }
 
-// Result is a measure's value as an answer shows it. Big is set for sums and
-// averages and holds the value scaled by 10^Scale; otherwise Value holds it.
+// Result is a measure's value as an answer shows it. Big is set for sums,
+// averages and the quantiles of exact numbers, and holds the value scaled by
+// 10^Scale; otherwise Value holds it.
 type Result struct {
 	Null  bool
 	Value column.Value
@@ -216,8 +246,8 @@ const avgDigits = 6
 // and the scale of decimal ones.
 func (m Measure) ResultType() (name string, scale int) {
 	switch m.Func {
-	case definition.Count:
-		return "int", 0
+	case definition.Count, definition.Distinct:
+		return column.Int.String(), 0
 	case definition.Sum:
 		if m.Type.Kind == column.Int {
 			return "decimal(38,0)", 0
@@ -226,16 +256,26 @@ func (m Measure) ResultType() (name string, scale int) {
 	case definition.Avg:
 		s := m.Type.Scale + avgDigits
 		return fmt.Sprintf("decimal(38,%d)", s), s
+	case definition.Quantiles:
+		if m.Type.Kind != column.Float {
+			s := m.Type.Scale + len(m.Error) - len("0.")
+			return fmt.Sprintf("decimal(38,%d)", s), s
+		}
 	}
 	return m.Type.String(), m.Type.Scale
 }
 
-// Read gives the measure's result. Over no value it is null, and 0 for counts.
+// Read gives the measure's result. Over no value it is null, and 0 for counts and
+// distinct. Of quantiles, Quantile gives results.
 // A sum beyond 38 digits is an error, never a wrapped number.
 func (m Measure) Read(s State) (Result, error) {
 	switch m.Func {
 	case definition.Count:
 		return Result{Value: column.Value{Int: s.N}}, nil
+	case definition.Distinct:
+		return Result{Value: column.Value{Int: estimate(s.Hashes, m.K)}}, nil
+	case definition.Quantiles:
+		return Result{}, fmt.Errorf("reading %s: it has no result but its quantiles", m.Name)
 	case definition.Sum:
 		if !s.Set {
 			return Result{Null: true}, nil
@@ -308,6 +348,22 @@ func (d *decoder) flag() bool {
 	set := d.src[0] == 1
 	d.src = d.src[1:]
 	return set
+}
+
+func (d *decoder) value(k column.Kind) column.Value {
+	switch k {
+	case column.String:
+		return column.Value{Str: d.text()}
+	case column.Float:
+		if len(d.src) < 8 {
+			d.bad, d.src = true, nil
+			return column.Value{}
+		}
+		bits := binary.BigEndian.Uint64(d.src)
+		d.src = d.src[8:]
+		return column.Value{Float: math.Float64frombits(bits)}
+	}
+	return column.Value{Int: d.varint()}
 }
 
 func (d *decoder) int128() Int128 { return Int128{Hi: d.varint(), Lo: d.uvarint()} }

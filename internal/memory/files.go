@@ -15,25 +15,92 @@ import (
 // Master is a master dataset in memory.
 type Master struct {
 	mu    sync.Mutex
-	files map[string][]byte
-	n     int
+	files map[string]*stored
+	n     int // files ever
+	swaps int // replacements ever
+	pins  map[int]int
+}
+
+// stored is a file of the master dataset.
+type stored struct {
+	protocol.File
+	content  []byte
+	replaced int // by which replacement; 0: by none
 }
 
 // NewMaster makes an empty master dataset.
-func NewMaster() *Master { return &Master{files: map[string][]byte{}} }
+func NewMaster() *Master { return &Master{files: map[string]*stored{}, pins: map[int]int{}} }
 
 // Put implements protocol.Master.
-func (m *Master) Put(_ context.Context, shard string, write func(io.Writer) error) (protocol.File, error) {
-	var b bytes.Buffer
-	if err := write(&b); err != nil {
+func (m *Master) Put(ctx context.Context, shard string, write func(io.Writer) error) (protocol.File, error) {
+	files, err := m.Replace(ctx, nil, []protocol.NewFile{{Shard: shard, Write: write}})
+	if err != nil {
 		return protocol.File{}, err
+	}
+	return files[0], nil
+}
+
+// Replace implements protocol.Master.
+func (m *Master) Replace(_ context.Context, old []string, new []protocol.NewFile) ([]protocol.File, error) {
+	contents := make([]bytes.Buffer, len(new))
+	for i, f := range new {
+		if err := f.Write(&contents[i]); err != nil {
+			return nil, err
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.n++
-	name := fmt.Sprintf("%s/%06d.parquet", shard, m.n)
-	m.files[name] = b.Bytes()
-	return protocol.File{Name: name, Size: int64(b.Len())}, nil
+	for _, name := range old {
+		if f := m.files[name]; f == nil || f.replaced > 0 {
+			return nil, fmt.Errorf("replacing %s: %w", name, protocol.ErrReplaced)
+		}
+	}
+	if len(old) > 0 {
+		m.swaps++
+	}
+	for _, name := range old {
+		m.files[name].replaced = m.swaps
+	}
+	var out []protocol.File
+	for i, f := range new {
+		m.n++
+		file := protocol.File{Name: fmt.Sprintf("%s/%06d.parquet", f.Shard, m.n), Shard: f.Shard, Size: int64(contents[i].Len())}
+		m.files[file.Name] = &stored{File: file, content: contents[i].Bytes()}
+		out = append(out, file)
+	}
+	m.collect()
+	return out, nil
+}
+
+// Pin implements protocol.Master.
+func (m *Master) Pin(context.Context) (release func(), err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.swaps
+	m.pins[at]++
+	return sync.OnceFunc(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.pins[at]--; m.pins[at] == 0 {
+			delete(m.pins, at)
+		}
+		m.collect()
+	}), nil
+}
+
+// collect deletes what was replaced and is pinned no more.
+func (m *Master) collect() {
+	maps.DeleteFunc(m.files, func(_ string, f *stored) bool {
+		if f.replaced == 0 {
+			return false
+		}
+		for at := range m.pins {
+			if at < f.replaced {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // Files implements protocol.Master.
@@ -42,7 +109,9 @@ func (m *Master) Files(context.Context) ([]protocol.File, error) {
 	defer m.mu.Unlock()
 	var out []protocol.File
 	for _, name := range slices.Sorted(maps.Keys(m.files)) {
-		out = append(out, protocol.File{Name: name, Size: int64(len(m.files[name]))})
+		if f := m.files[name]; f.replaced == 0 {
+			out = append(out, f.File)
+		}
 	}
 	return out, nil
 }
@@ -51,7 +120,11 @@ func (m *Master) Files(context.Context) ([]protocol.File, error) {
 func (m *Master) Open(_ context.Context, name string) (protocol.ReadAtCloser, int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return open(m.files, name)
+	f, ok := m.files[name]
+	if !ok {
+		return open(nil, name)
+	}
+	return file{bytes.NewReader(f.content)}, f.Size, nil
 }
 
 func open(files map[string][]byte, name string) (protocol.ReadAtCloser, int64, error) {

@@ -38,4 +38,5 @@ func TestConformance(t *testing.T) {
 	conform.RealTime(t, func(*testing.T) protocol.RealTime { return memory.NewRealTime() })
 	conform.Master(t, func(*testing.T) protocol.Master { return memory.NewMaster() })
 	conform.Views(t, func(*testing.T) protocol.Views { return memory.NewViews() })
+	conform.Loads(t, func(*testing.T) protocol.Loads { return memory.NewLoads() })
 }

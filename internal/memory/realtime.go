@@ -45,6 +45,9 @@ func (r *RealTime) Put(_ context.Context, puts []protocol.Put) ([]bool, error) {
 	defer r.mu.Unlock()
 	out := make([]bool, len(puts))
 	for i, p := range puts {
+		if err := p.Item.Fits(); err != nil {
+			return nil, err
+		}
 		if r.items[p.Item.ItemID].Through == p.Expect {
 			r.items[p.Item.ItemID] = p.Item
 			out[i] = true
@@ -77,9 +80,14 @@ func (r *RealTime) Query(_ context.Context, view string, from, to int64, token s
 		}
 	}
 	slices.SortFunc(page.Items, func(a, b protocol.Item) int { return compareID(a.ItemID, b.ItemID) })
-	if len(page.Items) > r.PageSize {
-		page.Items = page.Items[:r.PageSize]
-		page.Next = formatToken(page.Items[r.PageSize-1].ItemID)
+	end, size := 0, 0
+	for end < len(page.Items) && end < r.PageSize && size < protocol.ItemPageBytes {
+		size += page.Items[end].Size()
+		end++
+	}
+	if end < len(page.Items) {
+		page.Items = page.Items[:end]
+		page.Next = formatToken(page.Items[end-1].ItemID)
 	}
 	return page, nil
 }
@@ -113,6 +121,9 @@ func (r *RealTime) Discard(_ context.Context, shard string, epoch int64) (int64,
 
 // PutSegment implements protocol.RealTime.
 func (r *RealTime) PutSegment(_ context.Context, s protocol.Segment) error {
+	if err := s.Fits(); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	of := r.segments[s.Shard]

@@ -9,7 +9,8 @@ import (
 
 // bucket gives the start of the bucket that holds t. Buckets follow the zone's
 // clocks; the day of a clock's change is shorter or longer, and a bucket within
-// a day never spans the change.
+// a day never spans the change. A day that the clocks show again for some minutes,
+// after they showed the next one, does not get these minutes: the next one does.
 func bucket(g definition.Grain, zone *time.Location, t time.Time) time.Time {
 	t = t.In(zone)
 	day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
@@ -22,6 +23,11 @@ func bucket(g definition.Grain, zone *time.Location, t time.Time) time.Time {
 		return within(t, 15)
 	case definition.Hour:
 		return within(t, 60)
+	}
+	if next := day.AddDate(0, 0, 1); !dawn(next, zone).After(t) {
+		day = next
+	}
+	switch g {
 	case definition.Week:
 		for day.Weekday() != time.Monday {
 			day = day.AddDate(0, 0, -1)
@@ -30,6 +36,20 @@ func bucket(g definition.Grain, zone *time.Location, t time.Time) time.Time {
 		day = day.AddDate(0, 0, 1-day.Day())
 	}
 	return dawn(day, zone)
+}
+
+// kept gives the start of the bucket in which a view keeps t: the coarsest of its
+// keep that had ended, when the version was sealed, for as long as the entry
+// before it says; else the finest. Without a version sealed is zero.
+func kept(v definition.View, zone *time.Location, sealed, t time.Time) time.Time {
+	for i := len(v.Keep) - 1; i > 0 && !sealed.IsZero(); i-- {
+		coarse := v.Keep[i].Every
+		start := bucket(coarse, zone, t)
+		if bucket(coarse, zone, sealed.Add(-v.Keep[i-1].For)).After(start) { // another has begun by then, so this one has ended
+			return start
+		}
+	}
+	return bucket(v.Every, zone, t)
 }
 
 // within gives the moment at which the clock last showed a multiple of the

@@ -66,8 +66,11 @@ type cells struct {
 	view  definition.View
 	zone  *time.Location
 	time  string        // the event time's column
+	seal  time.Time     // of the version whose buckets these are; zero: there is none yet
 	types []column.Type // of the dimensions
 	byKey map[string][]tally
+	// wanted says which cells are kept; nil: all.
+	wanted func(view, key string) bool
 }
 
 // tally is what one measure has seen of one cell.
@@ -77,6 +80,9 @@ type tally struct {
 	sum    *big.Int // of the scaled values; nil until there is one
 	least  column.Value
 	most   column.Value
+
+	hashes  map[int64]bool // distinct
+	buckets map[int]int64  // quantiles
 }
 
 func newCells(def *definition.Definition, v definition.View) *cells {
@@ -100,12 +106,15 @@ func (c *cells) holds(r row) bool {
 func (c *cells) add(r row) {
 	var texts []string
 	if c.view.Every != definition.None {
-		texts = append(texts, timeText(bucket(c.view.Every, c.zone, time.UnixMicro(r.get(c.time).Int))))
+		texts = append(texts, timeText(kept(c.view, c.zone, c.seal, time.UnixMicro(r.get(c.time).Int))))
 	}
 	for i, name := range c.view.By {
 		texts = append(texts, Text(c.types[i], r.get(name)))
 	}
 	key := Key(texts...)
+	if c.wanted != nil && !c.wanted(c.view.Name, key) {
+		return
+	}
 	cell := c.byKey[key]
 	if cell == nil {
 		cell = make([]tally, len(c.view.Measures))
@@ -134,6 +143,12 @@ func (t *tally) add(m definition.Measure, v column.Value) {
 		}
 		t.sum.Add(t.sum, big.NewInt(v.Int))
 	}
+	switch m.Func {
+	case definition.Distinct:
+		t.seen(m, v)
+	case definition.Quantiles:
+		t.fall(m, v)
+	}
 }
 
 func less(k column.Kind, a, b column.Value) bool {
@@ -153,8 +168,12 @@ func (t *tally) text(m definition.Measure) string {
 		return strconv.FormatInt(t.rows, 10)
 	case m.Func == definition.Count:
 		return strconv.FormatInt(t.values, 10)
+	case m.Func == definition.Distinct:
+		return t.distinct(m.K)
 	case t.values == 0:
 		return "null"
+	case m.Func == definition.Quantiles:
+		return t.quantiles(m)
 	case m.Func == definition.Sum:
 		return new(big.Rat).SetFrac(t.sum, power(m.Type.Scale)).FloatString(m.Type.Scale)
 	case m.Func == definition.Avg:

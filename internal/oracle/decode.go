@@ -12,13 +12,13 @@ import (
 // maxDepth is how many objects and arrays may lie within each other.
 const maxDepth = 1000
 
-// decode reads one JSON object and nothing around it. What is wrong is given as
+// decodeJSON reads one JSON object and nothing around it. What is wrong is given as
 // the reason that users see; of several, the one that stands first.
 //
 // encoding/json is more lenient than an event may be in four ways, which are
 // checked beside it: invalid UTF-8, half surrogate pairs, names that occur
 // twice, and depth.
-func decode(data []byte) (object map[string]any, reason string) {
+func decodeJSON(data []byte) (object map[string]any, reason string) {
 	switch {
 	case !utf8.Valid(data):
 		return nil, "invalid UTF-8"

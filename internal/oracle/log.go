@@ -47,8 +47,13 @@ func (l *Log) Before() []*Log { return l.before }
 
 // Add adds the next event and says what became of it.
 func (l *Log) Add(ev protocol.Event) Verdict {
+	if ev.Erased != nil {
+		l.eraseAt(ev)
+		l.oracle.count(nil, erased)
+		return erased
+	}
 	row, id, verdict := l.oracle.row(ev)
-	if !id.Null && l.again(l.identity(ev, id), ev.Arrival) {
+	if !id.Null && l.again(l.identity(ev, id), l.storedIdentity(ev, id), ev.Arrival) {
 		verdict = duplicate
 	}
 	l.oracle.count(row, verdict)
@@ -68,10 +73,15 @@ func (l *Log) identity(ev protocol.Event, id column.Value) identity {
 }
 
 // again notes an event's arrival, and reports whether the one before it of its
-// identity arrived within the window.
-func (l *Log) again(id identity, arrival int64) bool {
+// identity arrived within the window. One that was erased is known by the identity
+// that the master dataset stores, and came before those that were not: what is
+// erased of an identity is its beginning.
+func (l *Log) again(id, stored identity, arrival int64) bool {
 	l.advance(arrival)
 	last, seen := l.last(id)
+	if !seen {
+		last, seen = l.last(stored)
+	}
 	l.recent[id] = arrival
 	return seen && arrival-last <= l.oracle.def.Events.DedupeWithin.Milliseconds()
 }

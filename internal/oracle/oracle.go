@@ -24,6 +24,7 @@ const (
 	Rejected  Outcome = "rejected"
 	Dropped   Outcome = "dropped"
 	Duplicate Outcome = "duplicate"
+	Erased    Outcome = "erased"
 )
 
 // Oracle holds the cells of all views over the events added so far. Its memory
@@ -51,6 +52,23 @@ func New(def *definition.Definition, views ...string) *Oracle {
 		}
 	}
 	return o
+}
+
+// SealedAt says when the version was sealed in whose buckets the cells are, for
+// views that roll up by age. Without it, every bucket is of the view's own grain.
+// It must be called before events are added.
+func (o *Oracle) SealedAt(t time.Time) {
+	for _, c := range o.views {
+		c.seal = t
+	}
+}
+
+// Only says which cells of the user's views to keep, so that any number of them
+// can be gone through in parts. It must be called before events are added.
+func (o *Oracle) Only(wanted func(view, key string) bool) {
+	for _, c := range o.views {
+		c.wanted = wanted
+	}
 }
 
 // count adds a row to the cells it is in.
@@ -89,6 +107,7 @@ var (
 	accepted  = Verdict{Outcome: Accepted}
 	dropped   = Verdict{Outcome: Dropped}
 	duplicate = Verdict{Outcome: Duplicate}
+	erased    = Verdict{Outcome: Erased}
 )
 
 func rejected(format string, args ...any) Verdict {
@@ -103,7 +122,7 @@ func (o *Oracle) row(ev protocol.Event) (r row, id column.Value, v Verdict) {
 	if ev.Aggregated && ev.Stray {
 		return nil, column.Null, rejected("wrong shard")
 	}
-	object, reason := decode(ev.Data)
+	object, reason := o.decode(ev.Data)
 	if reason != "" {
 		return nil, column.Null, rejected("%s", reason)
 	}
@@ -120,6 +139,14 @@ func (o *Oracle) row(ev protocol.Event) (r row, id column.Value, v Verdict) {
 	}
 	id = r.get(o.def.Events.ID)
 	return r, id, o.clean(r)
+}
+
+// decode reads an event of the definition's format.
+func (o *Oracle) decode(data []byte) (object map[string]any, reason string) {
+	if o.def.Events.Format == "json" {
+		return decodeJSON(data)
+	}
+	return decodeText(o.def.Events, data)
 }
 
 // clean judges a row by the steps of clean and by what must not be null.
@@ -143,13 +170,11 @@ func (o *Oracle) complete(r row) Verdict {
 		if v.Every != definition.None && r.get(o.def.Events.Time).Null {
 			return rejected("missing %s", o.def.Events.Time)
 		}
-		if v.Where != nil {
-			if _, err := v.Where.EvalCEL(r.get); err != nil {
-				return failed(v.Where)
-			}
-		}
 	}
-	return accepted
+	if v := o.tooMuch(r); v != accepted {
+		return v
+	}
+	return o.undecided(r)
 }
 
 // article puts a or an before a type.
@@ -221,6 +246,9 @@ func (o *Oracle) set(assigns []definition.Assign, r row) Verdict {
 			if v, err = readDecimal(to.Type, decimalText(v.Int, a.Expr.Type)); err != nil {
 				return rejected("%s: does not fit %s", a.Column, to.Type)
 			}
+		}
+		if to.Type.Kind == column.Float && v.Float == 0 {
+			v.Float = 0 // no negative zero
 		}
 		after[a.Column] = v
 	}

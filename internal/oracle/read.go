@@ -35,6 +35,12 @@ func read(c definition.Column, object map[string]any) (column.Value, error) {
 	if isNumber {
 		text = number.String()
 	}
+	if field, ok := at.(plain); ok { // no JSON: whatever the column is, its text says it
+		text, isText, isNumber = string(field), true, true
+		if c.Type.Kind == column.Bool {
+			return readBool(text)
+		}
+	}
 	switch k := c.Type.Kind; {
 	case k == column.String && (isText || isNumber):
 		return column.Value{Str: text}, nil
@@ -90,6 +96,16 @@ func scaled(text string, scale int) (*big.Int, error) {
 	return n, nil
 }
 
+func readBool(text string) (column.Value, error) {
+	switch text {
+	case "true":
+		return column.Value{Int: 1}, nil
+	case "false":
+		return column.Value{}, nil
+	}
+	return column.Null, errValue
+}
+
 func readInt(text string) (column.Value, error) {
 	n, err := scaled(text, 0)
 	if err != nil || !n.IsInt64() {
@@ -107,6 +123,9 @@ func readDecimal(t column.Type, text string) (column.Value, error) {
 }
 
 func readFloat(text string) (column.Value, error) {
+	if !numeral.MatchString(text) {
+		return column.Null, errValue // strconv reads NaN, hexadecimals and underscores too
+	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return column.Null, errValue

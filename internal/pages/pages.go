@@ -9,8 +9,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// Reader steps through the values of one column of a row group. The column is
-// not repeated: every row has one value, or null.
+// Reader steps through the values of one column of a row group, row by row: a
+// column that is not repeated with Next, one of lists with List.
 type Reader struct {
 	pages  parquet.Pages
 	page   parquet.Page
@@ -51,6 +51,32 @@ func (r *Reader) Next() (parquet.Value, error) {
 	v := r.rest[0]
 	r.rest = r.rest[1:]
 	return v, nil
+}
+
+// List appends the elements of the next row's list to dst: none of a list that
+// is empty or null. It is for lists of numbers: bytes of the elements would not
+// stay valid beyond a page.
+func (r *Reader) List(dst []parquet.Value) ([]parquet.Value, error) {
+	v, err := r.Next()
+	if err != nil {
+		return dst, err
+	}
+	for {
+		if !v.IsNull() {
+			dst = append(dst, v)
+		}
+		for len(r.rest) == 0 {
+			if err := r.fill(); errors.Is(err, io.EOF) {
+				return dst, nil
+			} else if err != nil {
+				return dst, err
+			}
+		}
+		if r.rest[0].RepetitionLevel() == 0 { // the next row
+			return dst, nil
+		}
+		v, r.rest = r.rest[0], r.rest[1:]
+	}
 }
 
 // fill reads values of the page, or moves to the next page when none are left.

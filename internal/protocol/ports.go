@@ -2,7 +2,10 @@ package protocol
 
 import (
 	"context"
+	"fmt"
 	"io"
+
+	"github.com/watershed-data/watershed/internal/definition"
 )
 
 // Shard is one shard of a stream.
@@ -44,6 +47,9 @@ type Cut struct {
 	Through Position `json:"through"`
 	Count   int64    `json:"count"`
 	Sum     Sum      `json:"sum"`
+	// MaxArrival is the latest arrival up to Through, milliseconds since 1970-01-01
+	// UTC; 0 if there is none, or if an earlier release sealed the shard.
+	MaxArrival int64 `json:"maxArrival,omitempty"`
 }
 
 // Pending is the intent to apply the events after Through of the row up to
@@ -157,9 +163,44 @@ type Segment struct {
 	Data       []byte // at most SegmentBytes
 }
 
+// Fits gives an error that is ErrTooLarge if no store takes the segment.
+func (s *Segment) Fits() error {
+	if n := len(s.Data); n > SegmentBytes {
+		return fmt.Errorf("storing a dedup segment of %s with %d bytes of data, where stores take %d: %w", s.Shard, n, SegmentBytes, ErrTooLarge)
+	}
+	return nil
+}
+
 // SegmentBytes is the most that a segment's Data holds, so that every store
 // takes it as one item.
 const SegmentBytes = 300_000
+
+// ItemBytes is the most that an item takes, as Item.Size counts it. DynamoDB takes
+// 409,600 bytes; what is between is for the names of attributes. The definition's
+// checker refuses views whose items could be larger, so no layer ever splits one;
+// a store that is given one all the same refuses it with ErrTooLarge, at home as
+// well as in the cloud.
+const ItemBytes = definition.MaxItemBytes
+
+// Size is what the item takes in a store, in bytes: its names, positions and both
+// states.
+func (it *Item) Size() int {
+	const numbers = 2 * 8 // time and epoch
+	return len(it.View) + len(it.Dims) + len(it.Shard) + numbers +
+		len(it.Through.Seq) + len(it.PrevThrough.Seq) + 2*keyExtra + len(it.Cur) + len(it.Prev)
+}
+
+// Fits gives an error that is ErrTooLarge if no store takes the item.
+func (it *Item) Fits() error {
+	if n := it.Size(); n > ItemBytes {
+		return fmt.Errorf("storing an item of view %s in %d bytes, where stores take %d: %w", it.View, n, ItemBytes, ErrTooLarge)
+	}
+	return nil
+}
+
+// ItemPageBytes is about the most that the items of one page take together, in
+// bytes: a page ends with the item that reaches it.
+const ItemPageBytes = 4 << 20
 
 // RealTime holds the real-time items and dedup segments of one generation.
 // Every read is strongly consistent.
@@ -167,15 +208,18 @@ type RealTime interface {
 	// Items reads items by id; a missing one has a zero Through.
 	Items(ctx context.Context, ids []ItemID) ([]Item, error)
 	// Put stores each item under its condition and says which were stored. It is
-	// not a transaction: any subset may land before an error.
+	// not a transaction: any subset may land before an error. An item of more than
+	// ItemBytes is ErrTooLarge.
 	Put(ctx context.Context, puts []Put) ([]bool, error)
 	// Query pages through a view's items with bucket starts in [from, to), in any
-	// order that stays the same from page to page.
+	// order that stays the same from page to page. A page takes about ItemPageBytes
+	// at most.
 	Query(ctx context.Context, view string, from, to int64, token string) (ItemPage, error)
 	// Discard deletes a shard's items with an epoch up to and including the given one.
 	Discard(ctx context.Context, shard string, epoch int64) (deleted int64, err error)
 
-	// PutSegment stores a segment; storing the same one again changes nothing.
+	// PutSegment stores a segment; storing the same one again changes nothing. One
+	// with more than SegmentBytes of data is ErrTooLarge.
 	PutSegment(ctx context.Context, s Segment) error
 	// Segments reads a shard's segments by position and part.
 	Segments(ctx context.Context, shard string) ([]Segment, error)
@@ -185,14 +229,31 @@ type RealTime interface {
 
 // File is one immutable file of the master dataset.
 type File struct {
-	Name string // unique in the dataset, never used again
-	Size int64  // bytes
+	Name  string // unique in the dataset, never used again
+	Shard string // that it was put for
+	Size  int64  // bytes
 }
 
-// Master is the master dataset: immutable files of rows, append-only.
+// NewFile is a file to be put into the master dataset.
+type NewFile struct {
+	Shard string
+	Write func(io.Writer) error // gives the content
+}
+
+// Master is the master dataset: immutable files of rows. What was put stays
+// until Replace puts files in its place that say the same of every position.
 type Master interface {
 	// Put stores a file under a new name, durably, and gives it; content comes from write.
 	Put(ctx context.Context, shard string, write func(io.Writer) error) (File, error)
+	// Replace stores files in the place of old ones, durably and all at once: Files
+	// lists either all of the old ones or all of the new ones, also after a crash at
+	// any point. If an old one is not listed any more, nothing changes and the error is
+	// ErrReplaced. Old files are deleted once nobody has them pinned.
+	Replace(ctx context.Context, old []string, new []NewFile) ([]File, error)
+	// Pin keeps every file that Files lists between now and release open to readers,
+	// replaced or not. A store that cannot know its readers keeps replaced files for
+	// longer than any of them takes.
+	Pin(ctx context.Context) (release func(), err error)
 	// Files lists all complete files, by name.
 	Files(ctx context.Context) ([]File, error)
 	// Open opens a file for random reads.
@@ -238,4 +299,16 @@ type Manifest struct {
 	Cut        map[string]Cut        `json:"cut"`
 	Views      map[string][]ViewFile `json:"views"`
 	Events     int64                 `json:"events"` // master rows up to the cut
+	Full       Full                  `json:"full"`
+	// Past is cuts of earlier versions of the chain, newest first: from one of them on
+	// an incremental run looks for what its rows may be duplicates of. They lie the
+	// further apart the older they are.
+	Past []map[string]Cut `json:"past,omitempty"`
+}
+
+// Full names the last version of a chain that was computed from all rows: this
+// one, or an earlier one that was gone on from.
+type Full struct {
+	Seq int64 `json:"seq"` // 0: it is not known
+	T   int64 `json:"t"`   // of its watershed, milliseconds since 1970-01-01 UTC
 }

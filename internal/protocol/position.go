@@ -121,9 +121,10 @@ type Event struct {
 	PartitionKey string
 	Arrival      int64 // milliseconds since 1970-01-01 UTC; approximate and not monotone
 	Data         []byte
-	Last         bool // the last event of its record; false only inside a KPL aggregate
-	Aggregated   bool // it came in a KPL aggregate
-	Stray        bool // its partition key hashes outside the shard's range of hash keys
+	Last         bool    // the last event of its record; false only inside a KPL aggregate
+	Aggregated   bool    // it came in a KPL aggregate
+	Stray        bool    // its partition key hashes outside the shard's range of hash keys
+	Erased       *Erased // nil: it is as it came
 }
 
 // Sum is the checksum of a set of events: the sum, modulo 2^64 each, of the
@@ -145,7 +146,12 @@ func (s Sum) Plus(t Sum) Sum { return Sum{Hi: s.Hi + t.Hi, Lo: s.Lo + t.Lo} }
 // Hash is an event's mixing 64-bit hash over shard, position, partition key,
 // arrival and raw bytes. It must mix: under a hash that is linear in the
 // position, the loss of one event and the doubling of another can cancel.
+//
+// An erased event keeps the hash that it had.
 func Hash(shard string, e *Event) uint64 {
+	if e.Erased != nil {
+		return e.Erased.Hash
+	}
 	h := hashers.Get().(*hasher)
 	defer hashers.Put(h)
 	// One piece with lengths, so that no two events have the same bytes.

@@ -18,11 +18,15 @@ type Range struct {
 type Visitor interface {
 	// Reset forgets everything: the reading begins anew.
 	Reset()
-	// Version receives the version's batch views, to read the part r of them.
+	// Version receives the version's batch views, to read the part r of them, now or
+	// in End.
 	Version(ctx context.Context, m Manifest, r Range) error
 	// Item receives a cell's committed real-time state, to be merged with
 	// everything else under its key. state must not be kept.
 	Item(key Key, state []byte) error
+	// End says that everything was given. The version's files may be read until it
+	// returns: what it does is still part of the reading.
+	End(ctx context.Context) error
 }
 
 // Snapshot says of which events exactly an answer is made.
@@ -30,7 +34,8 @@ type Snapshot struct {
 	Pointer  Pointer
 	Manifest *Manifest // nil: no version is published yet
 	Lineage  *Lineage
-	Rows     map[string]Row // ledger rows as read; shards that have none are missing
+	Rows     map[string]Row // ledger rows as read; shards that have none are missing, and so are loads that the version does not hold
+	Waiting  int            // loads that are in the ledger and will be in the next version
 }
 
 // Committed gives the position up to which the answer holds a shard's events.
@@ -107,6 +112,10 @@ func (r *Reader) attempt(ctx context.Context, ranges []Range, v Visitor) (*Snaps
 	}
 	s.Lineage = lineage
 	for _, id := range ids {
+		if IsLoad(id) {
+			s.Waiting++ // until the version says that it holds it
+			continue
+		}
 		row, ok, err := ledger.Row(ctx, id)
 		if err != nil {
 			return nil, fmt.Errorf("reading the ledger row of %s: %w", id, err)
@@ -142,6 +151,7 @@ func (r *Reader) visit(ctx context.Context, s *Snapshot, items RealTime, ranges 
 			return fmt.Errorf("reading the manifest of %s: %w", s.Pointer.Version, err)
 		}
 		s.Manifest, cut = &m, m.Cut
+		s.addLoads(cut)
 		for _, rg := range ranges {
 			if err := v.Version(ctx, m, rg); err != nil {
 				return fmt.Errorf("reading view %s of version %s: %w", rg.View, m.Version, err)
@@ -162,7 +172,19 @@ func (r *Reader) visit(ctx context.Context, s *Snapshot, items RealTime, ranges 
 			token, more = page.Next, page.Next != ""
 		}
 	}
-	return nil
+	return v.End(ctx)
+}
+
+// addLoads adds the loads that the version holds, by its cut. A load has no
+// real-time items: by its ledger row, which may be newer than the version, the
+// answer would claim events that it does not have.
+func (s *Snapshot) addLoads(cut map[string]Cut) {
+	for id, c := range cut {
+		if IsLoad(id) {
+			s.Rows[id] = Row{Epoch: c.Epoch + 1, Through: c.Through, Count: c.Count, Sum: c.Sum, Cut: &c}
+			s.Waiting--
+		}
+	}
 }
 
 // visitItem gives the visitor the state of an item that is committed at the

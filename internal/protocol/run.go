@@ -3,6 +3,8 @@ package protocol
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Run is the protocol's part of a batch run. A run is a function of the
@@ -10,7 +12,7 @@ import (
 type Run struct {
 	Speed *Speed // finishes what is pending when a shard is sealed
 	Views Views
-	Now   func() int64 // milliseconds since 1970-01-01 UTC; only stamps the plan's T
+	Now   func() int64 // milliseconds since 1970-01-01 UTC; only stamps the plan's T, by which old buckets are rolled up
 	// Kept is how many versions stay besides the current one, for readers that
 	// began before a publish; at least 1.
 	Kept int
@@ -29,19 +31,50 @@ func (r *Run) Plan(ctx context.Context, run string) (Plan, error) {
 	}
 	// The pointer is read before the seals, so that cuts only grow along the
 	// chain of versions.
-	pointer, err := ledger.Pointer(ctx)
+	pointer, before, err := r.current(ctx)
 	if err != nil {
-		return Plan{}, fmt.Errorf("reading the pointer: %w", err)
+		return Plan{}, err
 	}
 	cut, err := r.seal(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
-	plan, err = ledger.PutPlan(ctx, Plan{Run: run, Pointer: pointer, Cut: cut, T: r.Now()})
+	plan, err = ledger.PutPlan(ctx, Plan{Run: run, Pointer: pointer, Cut: cut, T: max(r.Now(), before)})
 	if err != nil {
 		return Plan{}, fmt.Errorf("storing the plan of %s: %w", run, err)
 	}
 	return plan, nil
+}
+
+// current gives the pointer and the T of the version that it names; 0 before the
+// first one, and 0 if the version cannot be read any more. But for that, T never
+// goes back along the chain of versions, whatever a clock says: what was rolled up
+// stays so.
+func (r *Run) current(ctx context.Context) (Pointer, int64, error) {
+	for range attempts {
+		p, err := r.Speed.Ledger.Pointer(ctx)
+		if err != nil {
+			return Pointer{}, 0, fmt.Errorf("reading the pointer: %w", err)
+		}
+		if p.Seq == 0 {
+			return p, 0, nil
+		}
+		m, err := r.Views.Manifest(ctx, p.Version)
+		if err == nil {
+			return p, m.T, nil
+		}
+		now, again := r.Speed.Ledger.Pointer(ctx)
+		if again != nil || ctx.Err() != nil {
+			return Pointer{}, 0, fmt.Errorf("reading the manifest of %s: %w", p.Version, err)
+		}
+		if now.Seq == p.Seq {
+			// The version is damaged. The one that this run makes from all rows takes its
+			// place, and needs nothing of it.
+			return p, 0, nil
+		}
+		// Other runs have published meanwhile, and the version is gone.
+	}
+	return Pointer{}, 0, fmt.Errorf("reading the current version: %w", ErrBusy)
 }
 
 // seal moves every shard to its next epoch and gives the cut: children before
@@ -82,10 +115,12 @@ func (r *Run) sealShard(ctx context.Context, shard string) (Cut, bool, error) {
 			continue
 		}
 		if row.Cut != nil && row.Cut.Through == row.Through {
-			return *row.Cut, true, nil // nothing came since the last seal
+			cut := *row.Cut // nothing came since the last seal
+			cut.MaxArrival = row.MaxArrival
+			return cut, true, nil
 		}
 		sealed := row
-		sealed.Cut = &Cut{Epoch: row.Epoch, Through: row.Through, Count: row.Count, Sum: row.Sum}
+		sealed.Cut = &Cut{Epoch: row.Epoch, Through: row.Through, Count: row.Count, Sum: row.Sum, MaxArrival: row.MaxArrival}
 		sealed.Epoch++
 		swapped, err := r.Speed.Ledger.Swap(ctx, shard, sealed)
 		if err != nil {
@@ -145,8 +180,8 @@ func (r *Run) Discard(ctx context.Context) (items int64, err error) {
 	if err := r.mark(ctx, p.Seq); err != nil {
 		return 0, err
 	}
-	for shard, cut := range m.Cut {
-		n, err := r.Speed.RealTime.Discard(ctx, shard, cut.Epoch)
+	for _, shard := range slices.Sorted(maps.Keys(m.Cut)) { // in an order that can be played again
+		n, err := r.Speed.RealTime.Discard(ctx, shard, m.Cut[shard].Epoch)
 		if err != nil {
 			return items, fmt.Errorf("discarding real-time items of %s: %w", shard, err)
 		}
@@ -187,7 +222,7 @@ func (r *Run) deleteOld(ctx context.Context, current Pointer) error {
 	for _, v := range versions {
 		seq, err := VersionSeq(v)
 		if err != nil {
-			return err
+			continue // what is no version is not ours
 		}
 		if v == current.Version || seq >= current.Seq-int64(r.Kept) {
 			continue

@@ -13,3 +13,11 @@ func (s Span) String() string {
 	}
 	return "(" + after + ", " + s.Through.String() + "]"
 }
+
+// Stretch is what a file of the master dataset tells of some of its rows, without
+// being read: they lie between two positions, and none arrived earlier.
+type Stretch struct {
+	First, Last string // keys of positions, both included
+	Earliest    int64  // arrival, milliseconds since 1970-01-01 UTC
+	Rows        int64  // how many they are
+}

@@ -21,12 +21,15 @@ const (
 	Rejected  Outcome = "rejected"
 	Dropped   Outcome = "dropped"
 	Duplicate Outcome = "duplicate"
+	Erased    Outcome = "erased"
 )
+
+// An erased event stays one, whatever came before it: nothing else is known of it.
 
 // Batch is the rows of a batch of events of one shard, column by column. Row i
 // is event i.
 //
-// A rejected row is null in every column, also in those that were read before
+// A rejected row, and an erased one, is null in every column, also in those that were read before
 // its problem was found: no view and no query can see half a row, and what a
 // rejected row looks like does not depend on how far it came. A dropped row
 // keeps the values it had when it was dropped.
@@ -40,6 +43,7 @@ type Batch struct {
 	Hash    []uint64                            // protocol.Hash of each event
 	ID      []Identity                          // what duplicates are found by; nil if the definition has no event id
 	Times   map[definition.Grain]*column.Vector // per grain that a view uses: the start of the event time's bucket; null in a rejected row, but 0 in every row for None
+	Inputs  map[string]*column.Vector           // by name; see definition.Definition.Inputs; null in rows that are not accepted
 	index   map[string]int                      // column name -> index in Columns
 }
 
@@ -58,6 +62,9 @@ func (b *Batch) MarkDuplicate(i int) {
 func (b *Batch) Vector(name string) *column.Vector {
 	if i, ok := b.index[name]; ok {
 		return b.Columns[i]
+	}
+	if v, ok := b.Inputs[name]; ok {
+		return v
 	}
 	switch name {
 	case definition.OutcomeColumn:

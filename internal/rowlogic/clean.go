@@ -222,7 +222,10 @@ func storable(from, to column.Type) bool {
 // exactly; false if it cannot be. Decimals are rescaled and held to their
 // precision, also when the type stays the same: arithmetic may have passed it.
 func fit(v column.Value, from, to column.Type) (column.Value, bool) {
-	if v.Null || to.Kind != column.Decimal {
+	switch {
+	case to.Kind == column.Float && v.Float == 0:
+		return column.Value{Null: v.Null}, true // -0 and 0 are one value
+	case v.Null || to.Kind != column.Decimal:
 		return v, true
 	}
 	x := v.Int

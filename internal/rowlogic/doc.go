@@ -18,9 +18,12 @@
 //
 //  1. The place: an event in a KPL aggregate whose partition key belongs to
 //     another shard. The producer's library sends it again.
-//  2. The bytes: invalid UTF-8 anywhere; no bytes or only blanks; then the
-//     first of broken JSON, a name that an object holds twice, and nesting
-//     deeper than 1,000 levels; then a text that is not one object.
+//  2. The bytes: invalid UTF-8 anywhere; then what the format says. In JSON: no
+//     bytes or only blanks; then the first of broken JSON, a name that an object
+//     holds twice, and nesting deeper than 1,000 levels; then a text that is not
+//     one object. In csv and tsv: no bytes but a line end; then a text that is
+//     not one record; then a record of more or fewer fields than the definition
+//     names.
 //  3. The values, column by column in the order of declaration: a JSON type
 //     that the column does not take, then a value that its type cannot hold
 //     exactly.
@@ -29,6 +32,16 @@
 //     rejects is not seen by the steps after it.
 //  5. Required columns that are null after clean, in the order of declaration;
 //     then the event time, required or not, if a view has time buckets.
+//  6. What the views could not hold, in the order of columns: texts longer than
+//     definition.MaxText that are dimensions or of which there is a minimum or
+//     maximum, and floats that quantiles do not tell apart.
+//  7. The conditions of views that fail, by the views' names.
+//
+// # What SQL must not compute
+//
+// Views also need columns that are made of others: the hash of a value for
+// distinct, its bucket for quantiles, and whether a view's where takes the row.
+// They are made here, once, and stored with the row; see definition.Input.
 //
 // # Identities
 //
@@ -49,4 +62,15 @@
 // and a float column take numbers; a decimal and a timestamp column take both,
 // since exact decimals are often written as strings; a date column takes
 // strings and a bool column true and false. column.ParseText reads the texts.
+//
+// # CSV and TSV
+//
+// An event is one record as package delimited reads it. An empty field is null;
+// of any other, column.ParseText reads the text, whatever the column's type.
+//
+// # Floats
+//
+// There is one zero: -0, from an event or from a constant of an expression,
+// becomes 0 before it is stored, so that smallest values do not depend on which
+// engine compares them. No value is a NaN or an infinity.
 package rowlogic

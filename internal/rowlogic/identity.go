@@ -8,6 +8,7 @@ import (
 
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 // Identity stands for an event's partition key and id: a 128-bit hash of them,
@@ -44,31 +45,53 @@ func (l *Logic) identify(b *Batch) {
 	ids := b.Columns[l.id]
 	var text []byte
 	for i := range b.Events {
+		e := &b.Events[i]
+		if e.Erased != nil {
+			b.ID[i] = Identity{Hi: e.Erased.IDHigh, Lo: e.Erased.IDLow}
+		}
 		if ids.Nulls[i] || !b.Accepted(i) {
 			continue
 		}
-		e := &b.Events[i]
-		// One piece with lengths, so that no two identities have the same bytes. The
-		// id is last: no length tells where it ends.
-		text = binary.LittleEndian.AppendUint32(text[:0], uint32(len(e.PartitionKey)))
-		text = append(text, e.PartitionKey...)
-		shard := ""
-		if e.Stray {
-			// Its producer chose the shard, and nothing says that an event of the same
-			// identity in another shard comes before it or after it.
-			shard = b.Shard
-		}
-		text = binary.LittleEndian.AppendUint32(text, uint32(len(shard)))
-		text = append(text, shard...)
-		text = append(append(text, l.idType...), 0)
+		text = l.appendPlace(text[:0], b.Shard, e.PartitionKey, e.Stray)
 		if ids.Type.Kind == column.String {
 			text = append(text, ids.Str[i]...)
 		} else {
 			text = column.AppendText(text, ids.Type, ids.At(i))
 		}
-		h := xxh3.Hash128(text)
-		if b.ID[i] = (Identity{Hi: h.Hi, Lo: h.Lo}); b.ID[i].IsZero() {
-			b.ID[i].Lo = 1 // zero says that there is none
-		}
+		b.ID[i] = digest(text)
 	}
+}
+
+// IdentityOf gives the identity that an event has by its id, a value of the id's
+// type, where and under which partition key it lies, and whether it is a stray.
+// The definition has an event id.
+func (l *Logic) IdentityOf(shard, partitionKey string, stray bool, id column.Value) Identity {
+	text := l.appendPlace(nil, shard, partitionKey, stray)
+	return digest(column.AppendText(text, l.columns[l.id].Type, id))
+}
+
+// appendPlace appends what stands before the id. All is one piece with lengths, so
+// that no two identities have the same bytes; the id is last: no length tells where
+// it ends.
+func (l *Logic) appendPlace(text []byte, shard, partitionKey string, stray bool) []byte {
+	text = binary.LittleEndian.AppendUint32(text, uint32(len(partitionKey)))
+	text = append(text, partitionKey...)
+	if !stray && !protocol.IsLoad(shard) {
+		// Of a stray its producer chose the shard, and nothing says that an event of
+		// the same identity in another shard comes before it or after it. Of a load,
+		// nothing says how it lies to the stream. Any other has one place in the log.
+		shard = ""
+	}
+	text = binary.LittleEndian.AppendUint32(text, uint32(len(shard)))
+	text = append(text, shard...)
+	return append(append(text, l.idType...), 0)
+}
+
+func digest(text []byte) Identity {
+	h := xxh3.Hash128(text)
+	id := Identity{Hi: h.Hi, Lo: h.Lo}
+	if id.IsZero() {
+		id.Lo = 1 // zero says that there is none
+	}
+	return id
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/delimited"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -55,24 +56,68 @@ func mixture(seed uint64, n int) []protocol.Event {
 // or a recompute from raw bytes would give other rows than the speed layer had.
 func TestAnySplitGivesTheSameRows(t *testing.T) {
 	t.Parallel()
-	logic := newLogic(t, cleaning(t))
-	for seed := range uint64(20) {
-		all := mixture(seed, 200)
-		whole := logic.Run("shard", all)
-		known, seen := reasonSet(logic), map[string]int{}
-		for i := range all {
-			checkRow(t, whole, i, known)
-			seen[string(whole.Outcome[i])+" "+whole.Reason[i]]++
+	for _, f := range formats(t) {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(20) {
+				anySplitGivesTheSameRows(t, f, seed)
+			}
+		})
+	}
+}
+
+func anySplitGivesTheSameRows(t *testing.T, f format, seed uint64) {
+	t.Helper()
+	all := f.mixture(seed, 200)
+	whole := f.logic.Run("shard", all)
+	known, seen := reasonSet(f.logic), map[string]int{}
+	for i := range all {
+		checkRow(t, whole, i, known)
+		seen[string(whole.Outcome[i])+" "+whole.Reason[i]]++
+	}
+	if seed == 0 && len(seen) < 10 {
+		t.Fatalf("the mixture shows too little: %v", seen)
+	}
+	r := rand.New(rand.NewPCG(seed, 2))
+	for from := 0; from < len(all); {
+		to := min(from+r.IntN(40), len(all)) // empty batches too
+		sameRows(t, whole, from, f.logic.Run("shard", all[from:to]))
+		from = to
+	}
+}
+
+// format is a definition whose events have a format, and such events.
+type format struct {
+	name    string
+	logic   *Logic
+	mixture func(seed uint64, n int) []protocol.Event
+}
+
+func formats(t testing.TB) []format {
+	t.Helper()
+	return []format{
+		{"json", newLogic(t, cleaning(t)), mixture},
+		{"csv", newLogic(t, separated(t, "csv")), records(delimited.CSV)},
+		{"tsv", newLogic(t, separated(t, "tsv")), records(delimited.TSV)},
+	}
+}
+
+// records makes csv or tsv events of which about half are broken somehow.
+func records(format delimited.Format) func(seed uint64, n int) []protocol.Event {
+	return func(seed uint64, n int) []protocol.Event {
+		r := rand.New(rand.NewPCG(seed, 4))
+		pick := func(of ...string) string { return of[r.IntN(len(of))] }
+		data := make([]string, n)
+		for i := range data {
+			texts := []string{pick("7", "a,b", ""), pick("0", "2014-11-01 19:35:41.158", "soon"), pick("tea", "a\tb\n", `"`, ""), pick("1", "", "2.5"), "",
+				pick("1.5", "-3", "1.555", ""), pick("true", "false", "yes", ""), pick("2014-11-01", "2014-02-30", ""), pick("0.1", "-0.0", "NaN", "")}
+			data[i] = string(format.Append(nil, texts[:len(texts)-r.IntN(20)/19]...)) + pick("", "\n", "\r\n")
+			if r.IntN(8) == 0 {
+				at := r.IntN(len(data[i]))
+				data[i] = data[i][:at] + pick(`"`, `\`, "\n", ",", "\t", "\xff") + data[i][at:]
+			}
 		}
-		if seed == 0 && len(seen) < 10 {
-			t.Fatalf("the mixture shows too little: %v", seen)
-		}
-		r := rand.New(rand.NewPCG(seed, 2))
-		for from := 0; from < len(all); {
-			to := min(from+r.IntN(40), len(all)) // empty batches too
-			sameRows(t, whole, from, logic.Run("shard", all[from:to]))
-			from = to
-		}
+		return events(data...)
 	}
 }
 
@@ -119,19 +164,20 @@ func TestGoroutinesShareOneLogic(t *testing.T) {
 // A consumer reads the next records into the same memory.
 func TestRowsOutliveTheEventsBytes(t *testing.T) {
 	t.Parallel()
-	logic := newLogic(t, cleaning(t))
-	all := mixture(3, 300)
-	want := logic.Run("shard", mixture(3, 300))
-	got := logic.Run("shard", all)
-	for i := range all {
-		if !bytes.Equal(all[i].Data, want.Events[i].Data) {
-			t.Fatalf("Run has changed event %d", i)
+	for _, f := range formats(t) {
+		all := f.mixture(3, 300)
+		want := f.logic.Run("shard", f.mixture(3, 300))
+		got := f.logic.Run("shard", all)
+		for i := range all {
+			if !bytes.Equal(all[i].Data, want.Events[i].Data) {
+				t.Fatalf("Run has changed %s event %d", f.name, i)
+			}
+			for k := range all[i].Data {
+				all[i].Data[k] = '#'
+			}
 		}
-		for k := range all[i].Data {
-			all[i].Data[k] = '#'
-		}
+		sameRows(t, want, 0, got)
 	}
-	sameRows(t, want, 0, got)
 }
 
 func TestNoEvents(t *testing.T) {

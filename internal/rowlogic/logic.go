@@ -8,6 +8,7 @@ import (
 
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/delimited"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/view"
 )
@@ -30,14 +31,17 @@ type Logic struct {
 	idType   string // its type, as the definition writes it
 	grains   []definition.Grain
 	scanners sync.Pool
+
+	formatReasons []string // why an event can be none of the format
+
+	fences  []fence  // in the order of columns
+	choices []choice // by the names of views
+	inputs  []input  // of measures
 }
 
 // New prepares a definition's row logic. A definition that definition.Parse made
 // is never refused.
 func New(def *definition.Definition) (*Logic, error) {
-	if f := def.Events.Format; f != "json" {
-		return nil, fmt.Errorf("preparing row logic: events of format %q cannot be decoded yet; json can", f)
-	}
 	l := &Logic{zone: def.Zone, columns: def.Columns, index: make(map[string]int, len(def.Columns)), time: -1}
 	if l.zone == nil {
 		l.zone = time.UTC
@@ -45,24 +49,46 @@ func New(def *definition.Definition) (*Logic, error) {
 	for i, c := range def.Columns {
 		l.index[c.Name] = i
 	}
-	froms := make([][]string, len(def.Events.Columns))
-	for i, c := range def.Events.Columns {
+	for _, c := range def.Events.Columns {
 		at, ok := l.index[c.Name]
 		if !ok || len(c.From) == 0 {
 			return nil, fmt.Errorf("preparing row logic: column %s is not a column of the events", c.Name)
 		}
 		l.sources = append(l.sources, newSource(c, at))
-		froms[i] = c.From
 	}
-	root := newPath(froms)
-	l.scanners.New = func() any { return scanner(&jsonScanner{root: root}) }
+	if err := l.prepareScanners(def.Events); err != nil {
+		return nil, err
+	}
 	if err := l.prepareSteps(def.Clean); err != nil {
 		return nil, err
 	}
 	if err := l.prepareID(def); err != nil {
 		return nil, err
 	}
+	if err := l.prepareInputs(def); err != nil {
+		return nil, err
+	}
 	return l, l.prepareTime(def)
+}
+
+// prepareScanners chooses what reads the events' format.
+func (l *Logic) prepareScanners(events definition.Events) (err error) {
+	if format, ok := delimited.ParseFormat(events.Format); ok {
+		l.formatReasons = []string{reasonBroken(format), reasonFields}
+		l.scanners.New, err = newTextScanners(events, format)
+		return err
+	}
+	if events.Format != "json" {
+		return fmt.Errorf("preparing row logic: %q is not a format of events", events.Format)
+	}
+	froms := make([][]string, len(events.Columns))
+	for i, c := range events.Columns {
+		froms[i] = c.From
+	}
+	root := newPath(froms)
+	l.formatReasons = []string{reasonNotJSON, reasonNotObject, reasonDuplicate, reasonDeep}
+	l.scanners.New = func() any { return scanner(&jsonScanner{root: root}) }
+	return nil
 }
 
 // prepareTime finds the grains in use and which columns must not be null.
@@ -75,12 +101,14 @@ func (l *Logic) prepareTime(def *definition.Definition) error {
 	seen := map[definition.Grain]bool{}
 	timed := false
 	for _, v := range def.AllViews() {
-		if !view.Known(v.Every) {
-			return fmt.Errorf("preparing row logic: view %s: %q is not a grain", v.Name, v.Every)
-		}
-		if !seen[v.Every] {
-			seen[v.Every] = true
-			l.grains = append(l.grains, v.Every)
+		for _, g := range v.Grains() {
+			if !view.Known(g) {
+				return fmt.Errorf("preparing row logic: view %s: %q is not a grain", v.Name, g)
+			}
+			if !seen[g] {
+				seen[g] = true
+				l.grains = append(l.grains, g)
+			}
 		}
 		timed = timed || v.Every != definition.None
 	}
@@ -107,6 +135,15 @@ func (l *Logic) prepareTime(def *definition.Definition) error {
 // given; nothing else of the batch refers to the events' bytes. Run may be
 // called by several goroutines at once.
 func (l *Logic) Run(shard string, events []protocol.Event) *Batch {
+	b := l.judge(shard, events)
+	b.nullRejected()
+	l.fillTimes(b)
+	l.fillInputs(b)
+	return b
+}
+
+// judge computes the rows but for what follows from their outcomes.
+func (l *Logic) judge(shard string, events []protocol.Event) *Batch {
 	b := l.newBatch(shard, events)
 	l.decode(b)
 	l.identify(b)
@@ -114,8 +151,8 @@ func (l *Logic) Run(shard string, events []protocol.Event) *Batch {
 		l.steps[i].run(b)
 	}
 	l.checkNeeded(b)
-	b.nullRejected()
-	l.fillTimes(b)
+	l.checkFences(b)
+	l.choose(b)
 	return b
 }
 
@@ -130,6 +167,7 @@ func (l *Logic) newBatch(shard string, events []protocol.Event) *Batch {
 		Detail:  make([]string, n),
 		Hash:    make([]uint64, n),
 		Times:   make(map[definition.Grain]*column.Vector, len(l.grains)),
+		Inputs:  map[string]*column.Vector{},
 		index:   l.index,
 	}
 	for i, c := range l.columns {
@@ -148,6 +186,10 @@ func (l *Logic) decode(b *Batch) {
 	for i := range b.Events {
 		e := &b.Events[i]
 		b.Hash[i] = protocol.Hash(b.Shard, e)
+		if e.Erased != nil {
+			b.Outcome[i] = Erased
+			continue
+		}
 		if e.Aggregated && e.Stray {
 			b.reject(i, wrongShard(e))
 			continue
@@ -164,20 +206,22 @@ func (l *Logic) decode(b *Batch) {
 	l.scanners.Put(s)
 }
 
-// readFields turns the fields of an event into row i.
-func (l *Logic) readFields(b *Batch, i int, fields []field) *problem {
+// readFields turns the fields of an event into row i, and gives the first
+// problem. The fields behind it are read as well, for EventTimes.
+func (l *Logic) readFields(b *Batch, i int, fields []field) (first *problem) {
 	for k := range fields {
 		if fields[k].kind == absent {
 			continue
 		}
 		s := &l.sources[k]
 		value, p := s.read(&fields[k])
-		if p != nil {
-			return p
+		if p == nil {
+			b.Columns[s.column].Set(i, value)
+		} else if first == nil {
+			first = p
 		}
-		b.Columns[s.column].Set(i, value)
 	}
-	return nil
+	return first
 }
 
 // checkNeeded rejects accepted rows in which a column is null that must not be.
@@ -205,7 +249,7 @@ func (l *Logic) missing(c int) problem {
 // nullRejected nulls all columns of rejected rows; see Batch.
 func (b *Batch) nullRejected() {
 	for i, o := range b.Outcome {
-		if o != Rejected {
+		if o != Rejected && o != Erased {
 			continue
 		}
 		for _, c := range b.Columns {

@@ -14,7 +14,8 @@ func TestDefinitionsThatRowLogicRefuses(t *testing.T) {
 		spoil func(*definition.Definition)
 		want  string
 	}{
-		{"a format of a later release", func(d *definition.Definition) { d.Events.Format = "csv" }, `"csv"`},
+		{"an unknown format", func(d *definition.Definition) { d.Events.Format = "xml" }, `"xml"`},
+		{"a column that no field is", func(d *definition.Definition) { d.Events.Format, d.Events.Fields = "csv", []string{"price"} }, "zipcode"},
 		{"a column that rows do not have", func(d *definition.Definition) { d.Columns = d.Columns[1:] }, "zipcode"},
 		{"a column without a path", func(d *definition.Definition) { d.Events.Columns[1].From = nil }, "product"},
 		{"buckets without an event time", func(d *definition.Definition) { d.Events.Time = "" }, "event time"},

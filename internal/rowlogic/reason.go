@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/delimited"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -20,14 +21,22 @@ type problem struct {
 
 // Reasons that every definition has.
 const (
-	reasonEmpty     = "empty"
-	reasonUTF8      = "invalid UTF-8"
+	reasonEmpty = "empty"
+	reasonUTF8  = "invalid UTF-8"
+	reasonStray = "wrong shard"
+)
+
+// Reasons that the format gives.
+const (
+	reasonFields    = "wrong number of fields"
 	reasonNotJSON   = "not JSON"
 	reasonNotObject = "not an object"
 	reasonDuplicate = "duplicate name"
 	reasonDeep      = "nested too deeply"
-	reasonStray     = "wrong shard"
 )
+
+// reasonBroken is that of an event which is no record of its format.
+func reasonBroken(f delimited.Format) string { return "not " + f.String() }
 
 // wrongShard is the problem of an event in a KPL aggregate that the producer
 // will send again: it made the aggregate before a split or merge.
@@ -42,7 +51,7 @@ func reasonFailed(text string) string { return "expression failed: " + printable
 // Reasons gives every reason that a rejected row can have, sorted. A definition
 // has some reasons of its own per column and per step, so the set is small.
 func (l *Logic) Reasons() []string {
-	out := []string{reasonEmpty, reasonUTF8, reasonNotJSON, reasonNotObject, reasonDuplicate, reasonDeep, reasonStray}
+	out := append([]string{reasonEmpty, reasonUTF8, reasonStray}, l.formatReasons...)
 	for _, s := range l.sources {
 		out = append(out, s.reasonType, s.reasonValue)
 	}
@@ -60,6 +69,12 @@ func (l *Logic) Reasons() []string {
 	}
 	for _, c := range l.needed {
 		out = append(out, reasonMissing(l.columns[c].Name))
+	}
+	for _, f := range l.fences {
+		out = append(out, f.reason)
+	}
+	for _, c := range l.choices {
+		out = append(out, c.reasonFailed)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

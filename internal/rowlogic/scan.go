@@ -24,18 +24,19 @@ const (
 	boolean
 	object
 	array
+	plain // a field of a csv or tsv event, which every column reads its values from
 )
 
 // a names the kind with its article.
 func (k kind) a() string {
-	return [...]string{"null", "a string", "a number", "a bool", "an object", "an array"}[k]
+	return [...]string{"null", "a string", "a number", "a bool", "an object", "an array", "a text"}[k]
 }
 
 // field is what an event holds for one column.
 type field struct {
 	kind    kind
 	offset  int    // of the value's first byte in the event
-	text    []byte // strings without quotes and escapes; numbers and bools as written; nil for others
+	text    []byte // strings and fields without quotes and escapes; numbers and bools as written; nil for others
 	blocked bool   // the value is none of the column's: it stands where the path to the column needs an object
 }
 

@@ -51,8 +51,11 @@ func (s *source) read(f *field) (column.Value, *problem) {
 	return value, nil
 }
 
-// allows says which kinds of JSON values the column is read from.
+// allows says which kinds of values the column is read from.
 func (s *source) allows(k kind) bool {
+	if k == plain {
+		return true
+	}
 	switch s.typ.Kind {
 	case column.Bool:
 		return k == boolean

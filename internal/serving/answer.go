@@ -4,6 +4,7 @@ import (
 	"math/big"
 
 	"github.com/watershed-data/watershed/internal/column"
+	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/measure"
 )
 
@@ -16,11 +17,20 @@ type Answer struct {
 	Complete  bool              // see Why
 	Why       string            // why it is not complete
 	Committed map[string]string // the position up to which the answer holds each shard's events; "": none of them
+	Kept      []KeptGrain       // how wide buckets are that are as the view keeps them, the oldest first; nil: of one grain
+	Lookups   []LookupState     // those that the query used
 	Columns   []Column
 	Next      *string // cursor of the next page; nil: this is the last one
 
 	plan *plan
 	rows []row
+}
+
+// KeptGrain is a grain of an answer whose buckets are as a view keeps them that
+// rolls up by age.
+type KeptGrain struct {
+	Every  definition.Grain `json:"every"`
+	Before string           `json:"before,omitempty"` // buckets that begin before this time, RFC 3339, and in no coarser one; "": the others
 }
 
 // Column is one column of an answer.
@@ -40,16 +50,10 @@ const (
 	bigValue                    // a scaled integer of up to 38 digits, Column.of.Scale
 )
 
-func measureColumn(m measure.Measure) Column {
-	name, scale := m.ResultType()
-	c := Column{Name: m.Name, Type: name, kind: plainValue}
-	switch {
-	case name == m.Type.String():
-		c.of = m.Type
-	case name == column.Int.String():
-		c.of = column.Type{Kind: column.Int}
-	default:
-		c.kind, c.of = bigValue, column.Type{Kind: column.Decimal, Scale: scale}
+func measureColumn(o measure.Output) Column {
+	c := Column{Name: o.Name, Type: o.Type, kind: plainValue, of: o.Of}
+	if o.Big {
+		c.kind = bigValue
 	}
 	return c
 }
@@ -75,8 +79,8 @@ func (a *Answer) fill(g *groups, limit int, version string) error {
 	// A sum out of range is an error of the answer, and has to be known before
 	// the first byte of it is written.
 	for _, r := range rows {
-		for i, m := range a.plan.measures {
-			if _, err := read(a.plan.all[m], r.states[i]); err != nil {
+		for _, o := range a.plan.outputs {
+			if _, err := o.read(r.states); err != nil {
 				return err
 			}
 		}
@@ -128,8 +132,8 @@ func (a *Answer) cells(dst []cell, r row) ([]cell, error) {
 	for _, d := range dims {
 		dst = append(dst, cell{null: d.Null, value: d})
 	}
-	for i, m := range a.plan.measures {
-		result, err := read(a.plan.all[m], r.states[i])
+	for _, o := range a.plan.outputs {
+		result, err := o.read(r.states)
 		if err != nil {
 			return nil, err
 		}

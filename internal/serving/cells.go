@@ -14,7 +14,10 @@ import (
 // one snapshot of all the views. states are the view's measures in order and are
 // the caller's. Nothing is visited before the snapshot is known to be one. Its
 // error ends the visit and is given as it is.
-func (s *Service) Cells(ctx context.Context, views []string, visit func(view string, key protocol.Key, states []measure.State) error) (*protocol.Snapshot, error) {
+//
+// Cells that are not wanted take no memory, so an answer of any size can be read
+// in parts; nil wants all.
+func (s *Service) Cells(ctx context.Context, views []string, wanted func(view string, key protocol.Key) bool, visit func(view string, key protocol.Key, states []measure.State) error) (*protocol.Snapshot, error) {
 	held := &budget{most: s.groups}
 	v := &visitor{service: s, groups: map[string]*groups{}}
 	var ranges []protocol.Range
@@ -26,7 +29,11 @@ func (s *Service) Cells(ctx context.Context, views []string, visit func(view str
 		if v.groups[name] != nil {
 			return nil, invalid("view", "view %s is named twice", name)
 		}
-		v.groups[name] = newGroups(p, held, "", 0)
+		g := newGroups(p, held, "", 0)
+		if wanted != nil {
+			g.wanted = func(key string) bool { return wanted(name, keyOf(name, key)) }
+		}
+		v.groups[name] = g
 		ranges = append(ranges, protocol.Range{View: name, From: p.from, To: p.to})
 	}
 	snapshot, err := s.reader.Read(ctx, ranges, v)
@@ -42,10 +49,15 @@ func (s *Service) Cells(ctx context.Context, views []string, visit func(view str
 			return nil, err
 		}
 		for _, r := range rows {
-			if err := visit(name, protocol.Key{View: name, Time: readTime(r.key), Dims: r.key[timeLength:]}, r.states); err != nil {
+			if err := visit(name, keyOf(name, r.key), r.states); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return snapshot, nil
+}
+
+// keyOf gives the cell of a group of all of a view's dimensions.
+func keyOf(view, key string) protocol.Key {
+	return protocol.Key{View: view, Time: readTime(key), Dims: key[timeLength:]}
 }

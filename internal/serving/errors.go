@@ -12,18 +12,17 @@ type Code string
 
 // The kinds of mistakes.
 const (
-	Invalid      Code = "invalid"       // a parameter has a wrong value
-	NotFound     Code = "not_found"     // the view does not exist
-	NotSupported Code = "not_supported" // announced, but not in this release
-	TooLarge     Code = "too_large"     // the answer is larger than the service holds
-	OutOfRange   Code = "out_of_range"  // a sum has more digits than any store or engine takes
+	Invalid    Code = "invalid"      // a parameter has a wrong value
+	NotFound   Code = "not_found"    // the view does not exist
+	TooLarge   Code = "too_large"    // the answer is larger than the service holds
+	OutOfRange Code = "out_of_range" // a sum has more digits than any store or engine takes
 )
 
 // Error is a query that cannot be answered as asked. Its text is for the person
 // who asked.
 type Error struct {
 	Code    Code
-	Field   string // the parameter at fault: view, by, measures, from, to, every, order, limit, cursor; "" if none alone is
+	Field   string // the parameter at fault: view, by, measures, from, to, every, where, order, limit, cursor; "" if none alone is
 	Message string
 }
 
@@ -41,12 +40,12 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// read gives a measure's result; one that is out of range is an error of the
-// query, which can ask for less.
-func read(m measure.Measure, s measure.State) (measure.Result, error) {
-	r, err := m.Read(s)
+// read gives the output's result of a group's states; one that is out of range is
+// an error of the query, which can ask for less.
+func (o output) read(states []measure.State) (measure.Result, error) {
+	r, err := o.Read(states[o.state])
 	if err != nil {
-		return r, &Error{Code: OutOfRange, Field: "measures", Message: err.Error() + "; leave " + m.Name + " out of measures, or ask for a finer every or more dimensions in by"}
+		return r, &Error{Code: OutOfRange, Field: "measures", Message: err.Error() + "; leave " + o.Name + " out of measures, or ask for a finer every or more dimensions in by"}
 	}
 	return r, nil
 }

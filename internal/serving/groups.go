@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/view"
+	"github.com/watershed-data/watershed/internal/viewfile"
 )
 
 // groups merges states per group: the asked bucket and the asked dimensions.
@@ -15,16 +17,24 @@ type groups struct {
 	plan   *plan
 	budget *budget
 	after  string // sort key of the last row of the page before
-	keep   int    // groups that can be part of the answer; 0: all
+	want   int    // groups that can be part of the answer; 0: all
+	keep   int    // the same while groups are pruned, which needs an order without measures; else 0
 
+	sorted *sorted          // while and after a sorted file is read; else nil
+	begin  *viewfile.After  // where the cells of a sorted file begin that can be part of the answer; nil: at once
 	index  map[string]int32 // group key -> its number
 	states [][]measure.State
 	slab   []measure.State // room for more states
 
+	wanted func(key string) bool // which groups are; nil: all
+
+	rollup view.Rollup // of the version that is read; before the first one, of none
+
 	bound string // no group with a sort key behind it can be part of the answer; "": unknown
 	key   []byte
 	sort  []byte
-	own   int64 // the last bucket of the view, and the asked one it lies in
+	last  int64 // the last bucket that came, and the kept and the asked one it lies in
+	own   int64
 	asked int64
 }
 
@@ -37,8 +47,11 @@ func (b *budget) full() bool { return b.held >= b.most }
 // key after; 0 rows: all.
 func newGroups(p *plan, b *budget, after string, rows int) *groups {
 	g := &groups{plan: p, budget: b, after: after}
-	if rows > 0 && rows < b.most/2 && p.byKey() {
-		g.keep = rows + 1 // one more tells that there is a next page
+	if rows > 0 && rows < b.most/2 {
+		g.want = rows + 1 // one more tells that there is a next page
+		if p.byKey() {
+			g.keep = g.want
+		}
 	}
 	g.reset()
 	return g
@@ -51,9 +64,32 @@ const pruneSlack = 1024
 // reset forgets everything that was added.
 func (g *groups) reset() {
 	g.budget.held -= len(g.index)
+	if g.sorted != nil {
+		g.budget.held -= len(g.sorted.rows)
+		g.sorted = nil
+	}
+	if g.plan.where != nil {
+		g.plan.where.cells = nil
+	}
 	g.index = map[string]int32{}
 	g.states, g.slab, g.bound = nil, nil, ""
-	g.own, g.asked = 0, view.Bucket(g.plan.grain, g.plan.zone.Location, 0)
+	g.begin = nil
+	g.keptBy(view.Unrolled(g.plan.view, g.plan.zone.Location))
+}
+
+// keptBy says at which grain the view keeps which bucket.
+func (g *groups) keptBy(r view.Rollup) {
+	g.rollup = r
+	g.place(0)
+}
+
+// place finds the buckets that a bucket of the view lies in.
+func (g *groups) place(t int64) {
+	g.last, g.own = t, g.rollup.Bucket(t)
+	g.asked = g.own
+	if !g.plan.asKept {
+		g.asked = view.Bucket(g.plan.grain, g.plan.zone.Location, g.own)
+	}
 }
 
 // timeLength is the length in bytes of an encoded time.
@@ -68,14 +104,34 @@ func readTime(key string) int64 {
 	return int64(binary.BigEndian.Uint64([]byte(key[:timeLength])) ^ 1<<63)
 }
 
-// add merges the states of one cell of the view. dims are its dimensions'
-// values; encoded is the same, encoded, if it is known.
-func (g *groups) add(own int64, dims []column.Value, encoded string, states []measure.State) error {
-	p := g.plan
-	if own != g.own {
-		g.own, g.asked = own, view.Bucket(p.grain, p.zone.Location, own)
+// offer takes one cell of the view, whose bucket begins at t, to be added if the
+// query's condition holds. dims are its dimensions' values; encoded is the same,
+// encoded, if it is known. settle follows the last one.
+func (g *groups) offer(t int64, dims []column.Value, encoded string, states []measure.State) error {
+	if g.plan.where == nil {
+		return g.add(t, dims, encoded, states)
 	}
-	if !p.inRange(own, g.asked) {
+	if g.plan.where.hold(t, dims, encoded, states) {
+		return g.settle()
+	}
+	return nil
+}
+
+// settle adds the offered cells for which the condition holds.
+func (g *groups) settle() error {
+	if g.plan.where == nil {
+		return nil
+	}
+	return g.plan.where.decide(func(c heldCell) error { return g.add(c.time, c.dims, c.key, c.states) })
+}
+
+// add merges the states of one cell of the view.
+func (g *groups) add(t int64, dims []column.Value, encoded string, states []measure.State) error {
+	p := g.plan
+	if t != g.last {
+		g.place(t)
+	}
+	if !p.inRange(g.own, g.asked) {
 		return nil
 	}
 	g.key = appendTime(g.key[:0], g.asked)
@@ -83,8 +139,11 @@ func (g *groups) add(own int64, dims []column.Value, encoded string, states []me
 		g.key = append(g.key, encoded...)
 	} else {
 		for _, d := range p.by {
-			g.key = view.AppendDim(g.key, p.dims[d].Kind, dims[d])
+			g.key = view.AppendDim(g.key, d.of.Kind, d.value(dims))
 		}
+	}
+	if g.wanted != nil && !g.wanted(string(g.key)) {
+		return nil
 	}
 	to, err := g.group()
 	if to == nil || err != nil {
@@ -101,6 +160,9 @@ func (g *groups) add(own int64, dims []column.Value, encoded string, states []me
 func (g *groups) group() ([]measure.State, error) {
 	if i, ok := g.index[string(g.key)]; ok {
 		return g.states[i], nil
+	}
+	if g.sorted != nil {
+		return g.sortedGroup()
 	}
 	p := g.plan
 	if p.byKey() && (g.after != "" || g.bound != "") {
@@ -137,7 +199,7 @@ func (g *groups) group() ([]measure.State, error) {
 // only where the order needs no measure.
 func (g *groups) tooLarge() *Error {
 	hint := ""
-	if g.plan.byKey() {
+	if g.plan.byKey() || g.plan.keyOrdered() {
 		hint = ", or a limit"
 	}
 	return &Error{Code: TooLarge, Message: fmt.Sprintf(
@@ -187,14 +249,11 @@ func (g *groups) rows() ([]row, error) {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b row) int {
-		switch {
-		case a.sort < b.sort:
-			return -1
-		case a.sort > b.sort:
-			return 1
-		}
-		return 0
-	})
+	if g.sorted != nil {
+		out = append(out, g.sorted.rows...)
+	}
+	slices.SortFunc(out, byRowOrder)
 	return out, nil
 }
+
+func byRowOrder(a, b row) int { return strings.Compare(a.sort, b.sort) }

@@ -18,9 +18,9 @@ import (
 // query on the fine one that must give the same.
 var pairs = []struct{ fine, coarse definition.View }{
 	{kept(definition.Minute, "product", "zip", "sold"), kept(definition.Hour, "product")},
-	{kept(definition.FiveMinutes, "zip", "product"), kept(definition.Day, "product", "zip")},
+	{kept(definition.FiveMinutes, "zip", "product", "open"), kept(definition.Day, "product", "zip")},
 	{kept(definition.FifteenMinutes, "product", "zip"), kept(definition.Week)},
-	{kept(definition.Hour, "product", "zip"), kept(definition.Month, "zip")},
+	{kept(definition.Hour, "product", "day", "open", "zip"), kept(definition.Month, "open", "day")},
 	{kept(definition.Day, "product"), kept(definition.Month, "product")},
 	{kept(definition.Week, "product", "price"), kept(definition.None, "price")},
 	{kept(definition.None, "zip", "quantity", "at"), kept(definition.None, "quantity")},
@@ -48,11 +48,13 @@ func pairsDefinition(t testing.TB, zone string) *definition.Definition {
 	}
 	texts, moments := column.Type{Kind: column.String}, column.Type{Kind: column.Timestamp}
 	ints, money := column.Type{Kind: column.Int}, column.Type{Kind: column.Decimal, Precision: 10, Scale: 2}
+	bools, days, floats := column.Type{Kind: column.Bool}, column.Type{Kind: column.Date}, column.Type{Kind: column.Float}
 	def := &definition.Definition{
 		Pipeline: "laws", Zone: location, Events: definition.Events{Time: "at"},
 		Columns: []definition.Column{
 			{Name: "product", Type: texts}, {Name: "zip", Type: texts}, {Name: "price", Type: money},
 			{Name: "quantity", Type: ints}, {Name: "sold", Type: moments}, {Name: "at", Type: moments},
+			{Name: "open", Type: bools}, {Name: "day", Type: days}, {Name: "heat", Type: floats},
 		},
 	}
 	measures := []definition.Measure{
@@ -61,6 +63,8 @@ func pairsDefinition(t testing.TB, zone string) *definition.Definition {
 		{Name: "high", Func: definition.Max, Column: "price", Type: money}, {Name: "mean", Func: definition.Avg, Column: "price", Type: money},
 		{Name: "pieces", Func: definition.Sum, Column: "quantity", Type: ints}, {Name: "first", Func: definition.Min, Column: "product", Type: texts},
 		{Name: "last", Func: definition.Max, Column: "at", Type: moments},
+		{Name: "always", Func: definition.Min, Column: "open", Type: bools}, {Name: "until", Func: definition.Max, Column: "day", Type: days},
+		{Name: "coldest", Func: definition.Min, Column: "heat", Type: floats}, {Name: "warmest", Func: definition.Max, Column: "heat", Type: floats},
 	}
 	for i, p := range pairs {
 		p.fine.Name, p.coarse.Name = fmt.Sprintf("fine%d", i), fmt.Sprintf("coarse%d", i)
@@ -86,8 +90,11 @@ func randomFacts(rng *rand.Rand, n int) []fact {
 			"price": whole(rng.Int64N(2000) - 1000), "quantity": whole(rng.Int64N(5) - 2),
 			"sold": whole(rng.Int64N(2) * 1e6), "at": whole(at.UnixMicro()),
 		}
-		if rng.IntN(4) == 0 {
-			f["price"] = column.Null
+		f["open"], f["day"], f["heat"] = whole(rng.Int64N(2)), whole(rng.Int64N(3)-1), column.Value{Float: float64(rng.IntN(9)-4) / 10}
+		for _, name := range []string{"price", "open", "day", "heat"} {
+			if rng.IntN(4) == 0 {
+				f[name] = column.Null
+			}
 		}
 		facts[i] = f
 	}
@@ -168,7 +175,7 @@ func TestCellsAreAllFacts(t *testing.T) {
 		}
 	}
 	var last protocol.Key
-	snapshot, err := w.service(serving.Limits{}).Cells(t.Context(), names, func(name string, key protocol.Key, states []measure.State) error {
+	snapshot, err := w.service(serving.Limits{}).Cells(t.Context(), names, nil, func(name string, key protocol.Key, states []measure.State) error {
 		v, _ := w.def.View(name)
 		ms := measure.New(v)
 		if got, want := string(measure.Encode(ms, states)), string(measure.Encode(ms, want[key])); got != want {
@@ -279,9 +286,9 @@ func TestOrder(t *testing.T) {
 	noon := whole(time.Date(2014, 11, 1, 12, 0, 0, 0, time.UTC).UnixMicro())
 	var facts []fact
 	for _, p := range []int64{-1000, -5, 0, 20, 100} {
-		facts = append(facts, fact{"product": text("b"), "price": whole(p), "at": noon})
+		facts = append(facts, fact{"product": text("b"), "price": whole(p), "at": noon, "open": whole(p & 1), "day": whole(p), "heat": column.Value{Float: float64(p) / 8}})
 	}
-	facts = append(facts, fact{"product": column.Null, "price": column.Null, "at": noon})
+	facts = append(facts, fact{"product": column.Null, "price": column.Null, "at": noon, "open": column.Null, "day": column.Null, "heat": column.Null})
 	w.fill(rand.New(rand.NewPCG(6, 0)), 1, facts)
 	s := w.service(serving.Limits{})
 	for order, want := range map[string]string{
@@ -290,6 +297,9 @@ func TestOrder(t *testing.T) {
 		"total":        "null -10.00 -0.05 0.00 0.20 1.00",
 		"-mean":        "1.00 0.20 0.00 -0.05 -10.00 null",
 		"known,-high":  "null 1.00 0.20 0.00 -0.05 -10.00",
+		"warmest":      "null -10.00 -0.05 0.00 0.20 1.00",
+		"-until":       "1.00 0.20 0.00 -0.05 -10.00 null",
+		"-always,-low": "-0.05 1.00 0.20 0.00 -10.00 null",
 		"-first,price": "-10.00 -0.05 0.00 0.20 1.00 null",
 	} {
 		a := query(t, s, serving.Query{View: "fine5", By: []string{"price"}, Every: definition.None, Order: serving.ParseOrder(strings.Split(order, ","))})

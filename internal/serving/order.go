@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/measure"
@@ -22,16 +23,22 @@ func (p *plan) appendSortKey(dst []byte, key string, states []measure.State) ([]
 	if len(p.order) == 0 {
 		return append(dst, key...), nil
 	}
-	t, dims, err := p.decodeKey(key)
-	if err != nil {
-		return nil, err
+	var t int64
+	var dims []column.Value
+	var err error
+	if p.ordersByKey() {
+		if t, dims, err = p.decodeKey(key); err != nil {
+			return nil, err
+		}
 	}
 	for _, o := range p.order {
 		start := len(dst)
-		switch i := p.dimension(o.column); {
+		switch i := p.dimensionOf(o.column); {
+		case o.attribute != nil:
+			dst = appendOrdered(dst, o.attribute.of.Kind, o.attribute.value(dims))
 		case o.column >= p.keyColumns():
 			m := o.column - p.keyColumns()
-			if dst, err = appendResult(dst, p.all[p.measures[m]], states[m]); err != nil {
+			if dst, err = appendResult(dst, p.outputs[m], states); err != nil {
 				return nil, err
 			}
 		case i < 0:
@@ -48,8 +55,22 @@ func (p *plan) appendSortKey(dst []byte, key string, states []measure.State) ([]
 	return append(dst, key...), nil
 }
 
-// dimension gives which asked dimension a key column shows; -1 is the time.
-func (p *plan) dimension(column int) int {
+// appendOrdered encodes a dimension's value; floats, which are no dimensions but
+// may be attributes, too.
+func appendOrdered(dst []byte, k column.Kind, v column.Value) []byte {
+	if k == column.Float && !v.Null {
+		v = column.Value{Int: floatOrder(v.Float)}
+	}
+	return view.AppendDim(dst, k, v)
+}
+
+// ordersByKey reports whether a part of a group's key is ordered by.
+func (p *plan) ordersByKey() bool {
+	return slices.ContainsFunc(p.order, func(t term) bool { return t.column < p.keyColumns() })
+}
+
+// dimensionOf gives which asked dimension a key column shows; -1 is the time.
+func (p *plan) dimensionOf(column int) int {
 	if p.timed() {
 		return column - 1
 	}
@@ -68,8 +89,8 @@ var resultOffset = new(big.Int).Lsh(big.NewInt(1), 127)
 
 // appendResult encodes a measure's result so that bytes order as results do,
 // nulls first.
-func appendResult(dst []byte, m measure.Measure, s measure.State) ([]byte, error) {
-	r, err := read(m, s)
+func appendResult(dst []byte, o output, states []measure.State) ([]byte, error) {
+	r, err := o.read(states)
 	switch {
 	case err != nil:
 		return nil, err
@@ -81,14 +102,7 @@ func appendResult(dst []byte, m measure.Measure, s measure.State) ([]byte, error
 		new(big.Int).Add(r.Big, resultOffset).FillBytes(b[1:])
 		return append(dst, b[:]...), nil
 	}
-	kind := column.Int // a count
-	if name, _ := m.ResultType(); name == m.Type.String() {
-		kind = m.Type.Kind
-	}
-	if kind == column.Float {
-		return view.AppendDim(dst, column.Int, column.Value{Int: floatOrder(r.Value.Float)}), nil
-	}
-	return view.AppendDim(dst, kind, r.Value), nil
+	return appendOrdered(dst, o.Of.Kind, r.Value), nil
 }
 
 // floatOrder gives an integer that orders as floats do; there are no NaNs.
@@ -109,22 +123,36 @@ type cursor struct {
 // cursorText is what a cursor is made of. It names the query by a hash: a
 // cursor of another one is refused, not misread.
 type cursorText struct {
-	Version string `json:"v"`
-	Query   []byte `json:"q"`
-	Key     []byte `json:"k"`
+	Version string            `json:"v"`
+	Lookups map[string]string `json:"l,omitempty"` // contents of those that the query uses
+	Query   []byte            `json:"q"`
+	Key     []byte            `json:"k"`
 }
 
 // identity is a hash of what decides the rows and their order; not of the
 // limit, so that pages may differ in size.
 func (p *plan) identity() []byte {
 	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%q %q %d %d %v %v %v", p.view.Name, p.grain, p.from, p.to, p.by, p.measures, p.order)
+	_, _ = fmt.Fprintf(h, "%q %q %t %d %d %q %v", p.view.Name, p.grain, p.asKept, p.from, p.to, p.asked(), p.measures)
+	for _, o := range p.outputs {
+		_, _ = fmt.Fprintf(h, " %s", o.Name) // of which quantiles
+	}
+	for _, o := range p.order {
+		name := ""
+		if o.attribute != nil {
+			name = o.attribute.name
+		}
+		_, _ = fmt.Fprintf(h, " %d %q %t", o.column, name, o.desc)
+	}
+	if p.where != nil {
+		_, _ = fmt.Fprintf(h, " where %q", p.where.expr.Text)
+	}
 	return h.Sum(nil)[:12]
 }
 
 // seal makes the cursor's text.
 func (p *plan) seal(c cursor) string {
-	b, _ := json.Marshal(cursorText{Version: c.version, Query: p.identity(), Key: []byte(c.key)})
+	b, _ := json.Marshal(cursorText{Version: c.version, Lookups: p.joins.contents(), Query: p.identity(), Key: []byte(c.key)})
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
@@ -143,6 +171,11 @@ func (p *plan) open(text string) (cursor, error) {
 	}
 	if string(c.Query) != string(p.identity()) {
 		return cursor{}, invalid("cursor", "the cursor belongs to another query; repeat the query of the page before with all its parameters, and only add the cursor")
+	}
+	for _, u := range p.joins.used {
+		if c.Lookups[u.Lookup.Name] != u.Content {
+			return cursor{}, invalid("cursor", "lookup %s has changed since the page before; ask again from the first page", u.Lookup.Name)
+		}
 	}
 	return cursor{version: c.Version, key: string(c.Key)}, nil
 }

@@ -16,17 +16,20 @@ const TimeColumn = "time"
 // Query asks for a part of one view. The zero value of every field but View
 // means "as the view declares it".
 type Query struct {
-	View     string
-	By       []string         // dimensions in the order to show them; nil: all of the view; empty: none
-	Measures []string         // in the order to show them; none: all of the view
-	From, To string           // bounds of bucket starts, [From, To); see ParseTime; "": unbounded
-	Every    definition.Grain // "": the view's
-	Order    []Order
-	Limit    int    // rows; 0: no limit
-	Cursor   string // Answer.Next of the page before; the rest of the query must be the same
+	View      string
+	By        []string         // dimensions and attributes of lookups in the order to show them; nil: all dimensions of the view; empty: none
+	Measures  []string         // in the order to show them; none: all of the view
+	Quantiles []string         // from 0 to 1, of the measures that have some; none: 0.5, 0.9 and 0.99
+	From, To  string           // bounds of bucket starts, [From, To); see ParseTime; "": unbounded
+	Every     definition.Grain // "": each bucket as the view keeps it
+	Where     string           // a condition over the view's dimensions and their attributes, in CEL; "": none
+	Order     []Order
+	Limit     int    // rows; 0: no limit
+	Cursor    string // Answer.Next of the page before; the rest of the query must be the same
 }
 
-// Order orders rows by one column of the answer.
+// Order orders rows by one column of the answer, or by an attribute of one of
+// its dimensions.
 type Order struct {
 	Name string
 	Desc bool
@@ -47,23 +50,35 @@ func ParseOrder(names []string) []Order {
 type plan struct {
 	view     definition.View
 	zone     timeZone
-	grain    definition.Grain
-	from, to int64 // of bucket starts; see inRange
+	grain    definition.Grain // of the answer; if it is asKept, the finest that the view keeps
+	asKept   bool             // buckets come at the grain that each is kept at, of a view that rolls up by age
+	from, to int64            // of bucket starts; see inRange
 
 	dims     []column.Type // of the view
-	by       []int         // asked dimensions, as indices of dims
+	by       []dimension   // asked dimensions, made of the view's
 	byTypes  []column.Type
 	allDims  bool // by is all dims in the view's order
 	all      []measure.Measure
 	measures []int // asked measures, as indices of all
+	outputs  []output
 	order    []term
 	columns  []Column
+	where    *filter // nil: every cell
+	joins    *joins
 }
 
-// term is one column that rows are ordered by, as an index of plan.columns.
+// output is one column of the answer that shows a measure.
+type output struct {
+	measure.Output
+	state int // index of plan.measures
+}
+
+// term is what rows are ordered by: a column, as an index of plan.columns, or an
+// attribute of an asked dimension that is no column.
 type term struct {
-	column int
-	desc   bool
+	column    int
+	attribute *dimension // made of the asked dimensions; nil: the column
+	desc      bool
 }
 
 // timed reports whether the answer has a time column.
@@ -88,11 +103,12 @@ func (s *Service) plan(q Query) (*plan, error) {
 		return nil, s.unknownView(q.View)
 	}
 	p := &plan{view: v, zone: timeZone{s.def.Zone}, grain: q.Every, all: measure.New(v)}
+	p.joins = &joins{def: s.def, tables: s.Lookups}
 	for _, name := range v.By {
 		c, _ := s.def.Column(name)
 		p.dims = append(p.dims, c.Type)
 	}
-	for _, step := range []func(Query) error{p.chooseGrain, p.chooseRange, p.chooseDims, p.chooseMeasures} {
+	for _, step := range []func(Query) error{p.chooseGrain, p.chooseRange, p.chooseDims, p.chooseMeasures, p.chooseOutputs, p.chooseWhere} {
 		if err := step(q); err != nil {
 			return nil, err
 		}
@@ -121,11 +137,11 @@ func (s *Service) unknownView(name string) *Error {
 func (p *plan) chooseGrain(q Query) error {
 	kept := p.view.Every
 	if q.Every == "" {
-		p.grain = kept
+		p.grain, p.asKept = kept, len(p.view.Keep) > 0
 		return nil
 	}
 	var usable []string
-	for _, g := range grains {
+	for _, g := range definition.Grains() {
 		if view.RollsUp(kept, g) {
 			usable = append(usable, string(g))
 		}
@@ -135,16 +151,12 @@ func (p *plan) chooseGrain(q Query) error {
 		return invalid("every", "%s is no grain; view %s keeps %s, so write one of %s", quote(string(q.Every)), p.view.Name, kept, list(usable))
 	case view.RollsUp(kept, q.Every):
 		return nil
+	case kept == definition.None:
+		return invalid("every", "view %s has one bucket over all time (every: none), and nothing finer; leave every out, or declare a view with every: %s", p.view.Name, q.Every)
 	case view.RollsUp(q.Every, kept):
 		return invalid("every", "view %s keeps %s, and nothing finer; write one of %s, or declare a view with every: %s", p.view.Name, kept, list(usable), q.Every)
 	}
 	return invalid("every", "buckets of %s do not fit into buckets of %s; view %s can be read by %s", kept, q.Every, p.view.Name, list(usable))
-}
-
-// grains in order, finest first.
-var grains = []definition.Grain{
-	definition.Minute, definition.FiveMinutes, definition.FifteenMinutes, definition.Hour,
-	definition.Day, definition.Week, definition.Month, definition.None,
 }
 
 func (p *plan) chooseRange(q Query) error {
@@ -179,26 +191,45 @@ func (p *plan) chooseDims(q Query) error {
 		names = p.view.By
 	}
 	for i, name := range names {
-		at := slices.Index(p.view.By, name)
-		switch {
-		case at < 0 && strings.Contains(name, "."):
-			return &Error{Code: NotSupported, Field: "by", Message: "lookups (" + name + ") are not supported yet in this release; view " + p.view.Name + " has the dimensions " + list(p.view.By)}
-		case at < 0:
-			return invalid("by", "view %s has no dimension %s; it has %s", p.view.Name, quote(name), list(p.view.By))
-		case slices.Contains(names[:i], name):
+		if slices.Contains(names[:i], name) {
 			return invalid("by", "dimension %s is named twice", name)
 		}
-		p.by, p.byTypes = append(p.by, at), append(p.byTypes, p.dims[at])
+		d, err := p.dimension(name)
+		if err != nil {
+			return err
+		}
+		p.by, p.byTypes = append(p.by, d), append(p.byTypes, d.of)
 	}
 	p.allDims = slices.Equal(names, p.view.By)
 	return nil
 }
 
-func (p *plan) chooseMeasures(q Query) error {
-	var known []string
-	for _, m := range p.all {
-		known = append(known, m.Name)
+// dimension finds a dimension of the view, or an attribute of one.
+func (p *plan) dimension(name string) (dimension, error) {
+	if at := slices.Index(p.view.By, name); at >= 0 {
+		return dimension{name: name, dim: at, of: p.dims[at]}, nil
 	}
+	if !strings.Contains(name, ".") {
+		return dimension{}, invalid("by", "view %s has no dimension %s; it has %s", p.view.Name, quote(name), list(p.view.By))
+	}
+	d, err := p.joins.attribute("by", name, p.view.By)
+	if err == nil && d.of.Kind == column.Float {
+		err = invalid("by", "%s is a float, and floats do not tell groups apart; use it in where, or make it a decimal in the file", name)
+	}
+	return d, err
+}
+
+// measureNames lists the view's measures.
+func (p *plan) measureNames() []string {
+	names := make([]string, len(p.all))
+	for i, m := range p.all {
+		names[i] = m.Name
+	}
+	return names
+}
+
+func (p *plan) chooseMeasures(q Query) error {
+	known := p.measureNames()
 	names := q.Measures
 	if len(names) == 0 {
 		names = known
@@ -216,16 +247,42 @@ func (p *plan) chooseMeasures(q Query) error {
 	return nil
 }
 
+// chooseOutputs finds the columns that show the asked measures.
+func (p *plan) chooseOutputs(q Query) error {
+	quantiles := measure.DefaultQuantiles()
+	if len(q.Quantiles) > 0 {
+		quantiles = nil
+	}
+	for _, text := range q.Quantiles {
+		asked, err := measure.ParseQuantile(text)
+		if err != nil {
+			return invalid("quantile", "%s", err.Error())
+		}
+		if slices.Contains(quantiles, asked) {
+			return invalid("quantile", "quantile %s is named twice", asked)
+		}
+		quantiles = append(quantiles, asked)
+	}
+	for i, m := range p.measures {
+		for _, o := range p.all[m].Outputs(quantiles) {
+			p.outputs = append(p.outputs, output{o, i})
+		}
+	}
+	if len(q.Quantiles) > 0 && !slices.ContainsFunc(p.measures, func(m int) bool { return p.all[m].IsQuantiles() }) {
+		return invalid("quantile", "no measure of view %s that is asked for has quantiles; leave quantile out", p.view.Name)
+	}
+	return nil
+}
+
 func (p *plan) makeColumns() {
 	if p.timed() {
 		p.columns = append(p.columns, Column{Name: TimeColumn, Type: column.Timestamp.String(), kind: timeValue})
 	}
 	for _, d := range p.by {
-		t := p.dims[d]
-		p.columns = append(p.columns, Column{Name: p.view.By[d], Type: t.String(), kind: plainValue, of: t})
+		p.columns = append(p.columns, Column{Name: d.name, Type: d.of.String(), kind: plainValue, of: d.of})
 	}
-	for _, m := range p.measures {
-		p.columns = append(p.columns, measureColumn(p.all[m]))
+	for _, o := range p.outputs {
+		p.columns = append(p.columns, measureColumn(o.Output))
 	}
 }
 
@@ -234,15 +291,31 @@ func (p *plan) chooseOrder(q Query) error {
 	for _, c := range p.columns {
 		names = append(names, c.Name)
 	}
-	for _, o := range q.Order {
-		at := slices.Index(names, o.Name)
-		if at < 0 {
-			return invalid("order", "the answer has no column %s to order by; it has %s", quote(o.Name), list(names))
-		}
-		if slices.ContainsFunc(p.order, func(t term) bool { return t.column == at }) {
+	for i, o := range q.Order {
+		if slices.ContainsFunc(q.Order[:i], func(before Order) bool { return before.Name == o.Name }) {
 			return invalid("order", "column %s is named twice in the order", o.Name)
 		}
-		p.order = append(p.order, term{column: at, desc: o.Desc})
+		t := term{column: slices.Index(names, o.Name), desc: o.Desc}
+		if t.column < 0 && strings.Contains(o.Name, ".") {
+			// An attribute of a dimension that is shown need not be shown itself.
+			d, err := p.joins.attribute("order", o.Name, p.asked())
+			if err != nil {
+				return err
+			}
+			t.attribute = &d
+		} else if t.column < 0 {
+			return invalid("order", "the answer has no column %s to order by; it has %s", quote(o.Name), list(names))
+		}
+		p.order = append(p.order, t)
 	}
 	return nil
+}
+
+// asked names the asked dimensions.
+func (p *plan) asked() []string {
+	names := make([]string, len(p.by))
+	for i, d := range p.by {
+		names[i] = d.name
+	}
+	return names
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/doubleentry"
+	"github.com/watershed-data/watershed/internal/lookup"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -27,6 +28,13 @@ type Service struct {
 	// Batch says how the batch layer stands, for the status; nil: nobody knows. Set
 	// it before use.
 	Batch func(context.Context) (doubleentry.Standing, error)
+
+	// Change tells of a change of the definition for the status; nil, or giving nil:
+	// none is under way. Set it before use.
+	Change func() *Change
+
+	// Lookups are the definition's dimension tables; nil: none. Set it before use.
+	Lookups *lookup.Set
 
 	def    *definition.Definition
 	reader *protocol.Reader
@@ -66,6 +74,9 @@ func (s *Service) Query(ctx context.Context, q Query) (*Answer, error) {
 		return nil, err
 	}
 	from, to := p.kept()
+	if after.key != "" && len(p.order) == 0 && p.timed() && p.keyOrdered() {
+		from = max(from, readTime(after.key)) // earlier buckets were shown
+	}
 	g := newGroups(p, &budget{most: s.groups}, after.key, q.Limit)
 	v := &visitor{service: s, groups: map[string]*groups{p.view.Name: g}}
 	snapshot, err := s.reader.Read(ctx, []protocol.Range{{View: p.view.Name, From: from, To: to}}, v)
@@ -76,7 +87,10 @@ func (s *Service) Query(ctx context.Context, q Query) (*Answer, error) {
 		return nil, invalid("cursor", "the cursor belongs to version %s, and %s is the current one now; ask again from the first page",
 			versionName(after.version), versionName(snapshot.Pointer.Version))
 	}
-	a := &Answer{View: p.view.Name, Columns: p.columns, plan: p}
+	a := &Answer{View: p.view.Name, Lookups: lookupStates(p.joins.used), Columns: p.columns, plan: p}
+	if p.asKept {
+		a.Kept = p.keptGrains(g.rollup)
+	}
 	if err := s.describe(ctx, snapshot, a); err != nil {
 		return nil, err
 	}

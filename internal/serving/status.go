@@ -18,16 +18,21 @@ import (
 type Status struct {
 	Pipeline   string                `json:"pipeline"`
 	Generation string                `json:"generation"`
+	Change     *Change               `json:"change"`    // null: none is under way
 	Version    *VersionStatus        `json:"version"`   // null: none is published yet
 	Freshness  *string               `json:"freshness"` // as in Answer
 	Batch      *doubleentry.Standing `json:"batch"`     // null: it is not known here
 	Complete   bool                  `json:"complete"`
 	Why        string                `json:"why,omitempty"`
-	Shards     []ShardStatus         `json:"shards"` // parents before children, then those that the log no longer lists
+	Shards     []ShardStatus         `json:"shards"` // parents before children, then those that the log no longer lists; no loads
+	Loads      *LoadsStatus          `json:"loads,omitempty"`
 	Outcomes   Outcomes              `json:"outcomes"`
-	Columns    []ColumnStatus        `json:"columns"` // those that events carry
-	ID         string                `json:"id"`      // the column that identifies an event; "": none
+	Format     string                `json:"format"`           // of events: json, csv or tsv
+	Fields     []string              `json:"fields,omitempty"` // csv and tsv: the fields of an event in their order
+	Columns    []ColumnStatus        `json:"columns"`          // those that events carry
+	ID         string                `json:"id"`               // the column that identifies an event; "": none
 	Views      []ViewStatus          `json:"views"`
+	Lookups    []LookupState         `json:"lookups,omitempty"`
 }
 
 // ColumnStatus is one column that events carry, so that a producer knows what
@@ -37,6 +42,13 @@ type ColumnStatus struct {
 	Type     string   `json:"type"`
 	From     []string `json:"from"` // path in the event
 	Optional bool     `json:"optional"`
+}
+
+// LoadsStatus is the loads of history that are complete in the master dataset.
+type LoadsStatus struct {
+	Visible int   `json:"visible"` // loads that the current version holds
+	Events  int64 `json:"events"`  // of them
+	Waiting int   `json:"waiting"` // loads that the next version will hold
 }
 
 // VersionStatus is the current version.
@@ -73,6 +85,10 @@ type ShardStatus struct {
 	pendingSince int64
 }
 
+// drained reports whether nothing more can happen in the shard: it is closed and
+// committed to its end.
+func (s ShardStatus) drained() bool { return s.State != Open && !s.Behind && s.PendingSince == nil }
+
 // PendingSeconds is how long the shard's batch has been pending at the given
 // time in milliseconds since 1970-01-01 UTC; 0 if none is.
 func (s ShardStatus) PendingSeconds(now int64) float64 {
@@ -88,6 +104,7 @@ type Outcomes struct {
 	Rejected  int64 `json:"rejected"`
 	Dropped   int64 `json:"dropped"`
 	Duplicate int64 `json:"duplicate"`
+	Erased    int64 `json:"erased"`
 }
 
 // ViewStatus is one view as declared.
@@ -100,8 +117,8 @@ type ViewStatus struct {
 
 // Status tells how the pipeline stands.
 func (s *Service) Status(ctx context.Context) (*Status, error) {
-	out := &Status{Pipeline: s.def.Pipeline, Generation: s.def.Generation, Columns: s.columnStatus(), ID: s.def.Events.ID, Views: s.viewStatus(), Shards: []ShardStatus{}}
-	snapshot, err := s.Cells(ctx, []string{definition.OutcomesView}, func(_ string, key protocol.Key, states []measure.State) error {
+	out := &Status{Pipeline: s.def.Pipeline, Generation: s.def.Generation, Format: s.def.Events.Format, Fields: s.def.Events.Fields, Columns: s.columnStatus(), ID: s.def.Events.ID, Views: s.viewStatus(), Lookups: lookupStates(s.Lookups.Tables()), Shards: []ShardStatus{}}
+	snapshot, err := s.Cells(ctx, []string{definition.OutcomesView}, nil, func(_ string, key protocol.Key, states []measure.State) error {
 		return out.Outcomes.add(key.Dims, states[0].N)
 	})
 	if err != nil {
@@ -113,6 +130,9 @@ func (s *Service) Status(ctx context.Context) (*Status, error) {
 			v.Ledger += cut.Count
 		}
 		out.Version = v
+	}
+	if s.Change != nil {
+		out.Change = s.Change()
 	}
 	if s.Batch != nil {
 		standing, err := s.Batch(ctx)
@@ -129,6 +149,7 @@ func (s *Service) Status(ctx context.Context) (*Status, error) {
 	for _, st := range state.shards {
 		out.Shards = append(out.Shards, st.status())
 	}
+	out.Loads = loadsStatus(snapshot)
 	for _, id := range unlisted(snapshot) {
 		row := snapshot.Rows[id]
 		out.Shards = append(out.Shards, shardProgress{shard: protocol.Shard{ID: id}, row: row, started: true, unlisted: true}.status())
@@ -136,12 +157,27 @@ func (s *Service) Status(ctx context.Context) (*Status, error) {
 	return out, nil
 }
 
-// unlisted gives the shards that have a ledger row and that the log no longer
-// lists.
+// loadsStatus gives the loads of a snapshot; nil if there is none.
+func loadsStatus(snapshot *protocol.Snapshot) *LoadsStatus {
+	out := LoadsStatus{Waiting: snapshot.Waiting}
+	for id, row := range snapshot.Rows {
+		if protocol.IsLoad(id) {
+			out.Visible++
+			out.Events += row.Count
+		}
+	}
+	if out == (LoadsStatus{}) {
+		return nil
+	}
+	return &out
+}
+
+// unlisted gives the shards of the stream that have a ledger row and that the log
+// no longer lists.
 func unlisted(snapshot *protocol.Snapshot) []string {
 	var out []string
 	for id := range snapshot.Rows {
-		if _, ok := snapshot.Lineage.Shard(id); !ok {
+		if _, ok := snapshot.Lineage.Shard(id); !ok && !protocol.IsLoad(id) {
 			out = append(out, id)
 		}
 	}
@@ -211,6 +247,8 @@ func (o *Outcomes) add(dims string, events int64) error {
 		o.Dropped += events
 	case rowlogic.Duplicate:
 		o.Duplicate += events
+	case rowlogic.Erased:
+		o.Erased += events
 	default:
 		return fmt.Errorf("reading view %s: %q is no outcome", definition.OutcomesView, outcome)
 	}

@@ -28,6 +28,9 @@ func (s *Status) WriteTable(w io.Writer) error {
 	}
 	line("pipeline", "%s", printable(s.Pipeline))
 	line("generation", "%s", s.Generation)
+	if s.Change != nil {
+		changeLines(line, s.Change)
+	}
 	if v := s.Version; v == nil {
 		line("version", "none published yet")
 	} else {
@@ -44,10 +47,40 @@ func (s *Status) WriteTable(w io.Writer) error {
 	} else {
 		line("complete", "no: %s", printable(s.Why))
 	}
-	line("events", "%d accepted, %d rejected, %d dropped, %d duplicates", s.Outcomes.Accepted, s.Outcomes.Rejected, s.Outcomes.Dropped, s.Outcomes.Duplicate)
+	erased := ""
+	if n := s.Outcomes.Erased; n > 0 {
+		erased = fmt.Sprintf(", %d erased", n)
+	}
+	line("events", "%d accepted, %d rejected, %d dropped, %d duplicates%s", s.Outcomes.Accepted, s.Outcomes.Rejected, s.Outcomes.Dropped, s.Outcomes.Duplicate, erased)
+	if l := s.Loads; l != nil {
+		line("loads", "%s in the version, %s; %d for the next version", plural(l.Visible, "load"), plural(int(l.Events), "event"), l.Waiting)
+	}
+	for i, l := range s.Lookups {
+		name := ""
+		if i == 0 {
+			name = "lookups"
+		}
+		line(name, "%s, %s", l.text(), plural(l.Rows, "row"))
+	}
 	s.shardTable(out)
 	s.viewTable(out)
 	return out.Flush()
+}
+
+// changeLines says how far a change of the definition is.
+func changeLines(line func(name, format string, args ...any), c *Change) {
+	percent := int64(100)
+	if c.Of > 0 {
+		percent = 100 * c.Rows / c.Of
+	}
+	line("change", "to generation %s since %s: %s", c.To, c.Since, c.Phase)
+	line("", "%d of %s recomputed (%d%%)", c.Rows, plural(int(c.Of), "row"), percent)
+	if !c.Answering {
+		line("", "generation %s cannot be run by this program: queries are refused until the change is complete", c.From)
+	}
+	if c.Error != "" {
+		line("", "the last try FAILED and is repeated: %s", printable(c.Error))
+	}
 }
 
 // batchLines says how the last batch run ended, since when runs fail, and what the
@@ -58,6 +91,9 @@ func batchLines(line func(name, format string, args ...any), st *doubleentry.Sta
 		line("batch", "no run yet")
 	case failing == nil:
 		line("batch", "last run %s at %s", last.Result, instant(last.At.UnixMilli()))
+		if last.Mode != "" {
+			line("", "%s: %s", last.Mode, printable(last.Why))
+		}
 	default:
 		line("batch", "FAILING since %s, %s; the last at %s", instant(failing.Since.UnixMilli()), plural(int(failing.Runs), "run"), instant(last.At.UnixMilli()))
 		if !failing.Mismatch { // the balance tells it better
@@ -89,7 +125,13 @@ func batchLines(line func(name, format string, args ...any), st *doubleentry.Sta
 
 func (s *Status) shardTable(out *bufio.Writer) {
 	var rows [][]string
+	drained, events := 0, int64(0)
 	for _, sh := range s.Shards {
+		if sh.drained() {
+			drained++
+			events += sh.Events
+			continue
+		}
 		lag := "none"
 		if sh.Behind {
 			lag = time.Duration(sh.LagSeconds * float64(time.Second)).Round(time.Millisecond).String()
@@ -101,6 +143,9 @@ func (s *Status) shardTable(out *bufio.Writer) {
 		rows = append(rows, []string{
 			sh.ID, string(sh.State), strconv.FormatInt(sh.Epoch, 10), strconv.FormatInt(sh.Events, 10), lag, orNone(sh.PendingSince), committed,
 		})
+	}
+	if drained > 0 { // a line for all of them: a stream that is resharded often has many
+		rows = append(rows, []string{plural(drained, "shard"), "drained", "-", strconv.FormatInt(events, 10), "none", "-", "-"})
 	}
 	writeBlock(out, []string{"shard", "state", "epoch", "events", "lag", "pending since", "committed"}, []bool{2: true, 3: true, 4: true, 6: false}, rows)
 }

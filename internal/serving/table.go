@@ -71,8 +71,18 @@ func (a *Answer) footer() string {
 	} else {
 		fmt.Fprintf(&b, ", fresh to %s", *a.Freshness)
 	}
+	if len(a.Kept) > 1 {
+		b.WriteString("\nBuckets of ")
+		for _, k := range a.Kept[:len(a.Kept)-1] {
+			fmt.Fprintf(&b, "%s before %s, ", k.Every, k.Before)
+		}
+		fmt.Fprintf(&b, "then %s", a.Kept[len(a.Kept)-1].Every)
+	}
 	if !a.Complete {
 		b.WriteString("\nNot complete: " + printable(a.Why))
+	}
+	if w := a.Warning(); w != "" {
+		b.WriteString("\nWarning: " + w)
 	}
 	return b.String()
 }

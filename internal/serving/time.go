@@ -35,6 +35,10 @@ func ParseTime(text string, zone *time.Location) (int64, error) {
 	return view.Bucket(definition.Day, zone, time.Date(y, m, d, 12, 0, 0, 0, zone).UnixMicro()), nil
 }
 
+// ParseTime reads a time as users write it, in the pipeline's zone; see the
+// function of that name.
+func (s *Service) ParseTime(text string) (int64, error) { return ParseTime(text, s.def.Zone) }
+
 // unbounded is the widest range of bucket starts.
 var unbounded = struct{ from, to int64 }{math.MinInt64, math.MaxInt64}
 
@@ -48,10 +52,15 @@ var reach = map[definition.Grain]time.Duration{
 // buckets. It may be wider than they are: inRange decides on each bucket.
 func (p *plan) kept() (from, to int64) {
 	from, to = p.from, p.to
-	if p.view.Every == p.grain || p.grain == definition.None || to == unbounded.to {
+	coarsest := p.grain
+	if p.asKept {
+		grains := p.view.Grains()
+		coarsest = grains[len(grains)-1]
+	}
+	if p.view.Every == coarsest || p.grain == definition.None || to == unbounded.to {
 		return from, to
 	}
-	r, ok := reach[p.grain]
+	r, ok := reach[coarsest]
 	if !ok {
 		r = 24 * time.Hour
 	}

@@ -76,8 +76,13 @@ func (w *world) service(limits serving.Limits) *serving.Service {
 	return s
 }
 
-// cells groups facts into the cells of a view.
+// cells groups facts into the cells of a view, as real-time items hold them.
 func (w *world) cells(v definition.View, facts []fact) map[protocol.Key][]measure.State {
+	return w.cellsBy(view.Unrolled(v, w.def.Zone), v, facts)
+}
+
+// cellsBy groups facts into the cells of a view, old ones rolled up.
+func (w *world) cellsBy(rollup view.Rollup, v definition.View, facts []fact) map[protocol.Key][]measure.State {
 	out := map[protocol.Key][]measure.State{}
 	ms := measure.New(v)
 	types := w.dimTypes(v)
@@ -91,7 +96,7 @@ func (w *world) cells(v definition.View, facts []fact) map[protocol.Key][]measur
 		}
 		key := protocol.Key{View: v.Name, Dims: view.EncodeDims(types, dims)}
 		if v.Every != definition.None {
-			key.Time = view.Bucket(v.Every, w.def.Zone, f[w.def.Events.Time].Int)
+			key.Time = rollup.Bucket(f[w.def.Events.Time].Int)
 		}
 		if out[key] == nil {
 			out[key] = make([]measure.State, len(ms))
@@ -117,7 +122,7 @@ func (w *world) dimTypes(v definition.View) []column.Type {
 func (w *world) publish(facts []fact, files int) {
 	ctx := context.Background()
 	for _, v := range w.def.AllViews() {
-		all := w.cells(v, facts)
+		all := w.cellsBy(view.RolledUp(v, w.def.Zone, w.manifest.T), v, facts)
 		keys := make([]protocol.Key, 0, len(all))
 		for k := range all {
 			keys = append(keys, k)
@@ -157,7 +162,7 @@ func (w *world) encode(v definition.View, keys []protocol.Key, all map[protocol.
 	}
 	schema := parquet.NewSchema(v.Name, group)
 	var b bytes.Buffer
-	out := parquet.NewWriter(&b, schema, parquet.PageBufferSize(512))
+	out := parquet.NewWriter(&b, schema, parquet.PageBufferSize(512), parquet.MaxRowsPerRowGroup(200))
 	for _, key := range keys {
 		var values []parquet.Value
 		if layout.Timed {
@@ -197,6 +202,8 @@ func node(t column.Type) parquet.Node {
 		return parquet.Leaf(parquet.BooleanType)
 	case column.Date:
 		return parquet.Date()
+	case column.Float:
+		return parquet.Leaf(parquet.DoubleType)
 	case column.Timestamp:
 		return parquet.Timestamp(parquet.Microsecond)
 	}
@@ -216,6 +223,8 @@ func parquetValue(t column.Type, v column.Value) parquet.Value {
 		return parquet.BooleanValue(v.Int != 0)
 	case t.Kind == column.Date:
 		return parquet.Int32Value(int32(v.Int))
+	case t.Kind == column.Float:
+		return parquet.DoubleValue(v.Float)
 	}
 	return parquet.Int64Value(v.Int)
 }

@@ -69,7 +69,7 @@ func (a *Answer) head() ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	b.WriteByte('{')
-	for _, line := range []any{
+	lines := []any{
 		struct {
 			View      string  `json:"view"`
 			Version   *string `json:"version"`
@@ -81,10 +81,21 @@ func (a *Answer) head() ([]byte, error) {
 		struct {
 			Committed map[string]string `json:"committed"`
 		}{a.Committed},
-		struct {
-			Columns []described `json:"columns"`
-		}{columns},
-	} {
+	}
+	if len(a.Kept) > 0 {
+		lines = append(lines, struct {
+			Kept []KeptGrain `json:"kept"`
+		}{a.Kept})
+	}
+	if len(a.Lookups) > 0 {
+		lines = append(lines, struct {
+			Lookups []LookupState `json:"lookups"`
+		}{a.Lookups})
+	}
+	lines = append(lines, struct {
+		Columns []described `json:"columns"`
+	}{columns})
+	for _, line := range lines {
 		start := b.Len()
 		if err := e.Encode(line); err != nil {
 			return nil, err

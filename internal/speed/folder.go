@@ -107,16 +107,17 @@ func (f *Folder) Merge(name string, a, b []byte) ([]byte, error) {
 func fold(v definition.View, set []measure.Measure, rows *rowlogic.Batch) []protocol.Delta {
 	times := rows.Times[v.Every] // nil for every: none
 	dims := vectors(rows, v.By)
+	chosen := rows.Chosen(v)
 	inputs := make([]*column.Vector, len(set))
 	for i, m := range set {
-		if m.Column != "" {
-			inputs[i] = rows.Vector(m.Column)
+		if name := m.Input(); name != "" {
+			inputs[i] = rows.Vector(name)
 		}
 	}
 	cells := map[string][]measure.State{} // 8 bytes of time, then the dimensions
 	var key []byte
 	for i := range rows.Events {
-		if !v.Outcomes && !rows.Accepted(i) {
+		if !v.Outcomes && !rows.Accepted(i) || chosen != nil && chosen.Int[i] == 0 {
 			continue
 		}
 		var time int64

@@ -66,3 +66,23 @@ func decodeSegment(data []byte, add func(id rowlogic.Identity, arrival int64)) e
 	}
 	return nil
 }
+
+// Sighting is an event of an identity, for Segments.
+type Sighting struct {
+	ID      rowlogic.Identity
+	Arrival int64 // milliseconds since 1970-01-01 UTC
+}
+
+// Segments encodes sightings, which are in log order, as the parts of a segment,
+// from id's part on: the dedup set of a shard that begins with events it has not
+// folded.
+func Segments(id protocol.SegmentID, sightings []Sighting) []protocol.Segment {
+	out := segments{id: id, most: protocol.SegmentBytes}
+	for _, s := range sightings {
+		out.add(s.ID, s.Arrival)
+	}
+	for i := range out.parts {
+		out.parts[i].Part += id.Part
+	}
+	return out.parts
+}

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/watershed-data/watershed/internal/archive"
@@ -9,6 +10,7 @@ import (
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
+	"github.com/watershed-data/watershed/internal/view"
 	"github.com/watershed-data/watershed/internal/viewfile"
 )
 
@@ -16,7 +18,8 @@ import (
 type Source struct {
 	Files    []string                     // pinned files of the master dataset, as the engine opens them
 	Cut      map[string]protocol.Position // the last position of each shard; rows of other shards are left out
-	Distinct bool                         // one row per position, of the newest row logic
+	Distinct bool                         // one row per position: an erased one, else one of the newest row logic
+	Since    *Since                       // nil: every row up to the cut
 }
 
 // DuckDB renders the SQL of DuckDB.
@@ -39,7 +42,7 @@ const (
 // The relation is a view: to read a column again is cheaper than to stage rows.
 // Keeping one row per position is not, so that is staged once.
 func (d DuckDB) Rows(s Source) ([]string, error) {
-	first := d.noRows()
+	first := d.noRows(s)
 	if len(s.Files) > 0 && len(s.Cut) > 0 {
 		var err error
 		if first, err = d.stored(s); err != nil {
@@ -49,7 +52,7 @@ func (d DuckDB) Rows(s Source) ([]string, error) {
 	if d.Def.Events.ID == "" {
 		return []string{first}, nil
 	}
-	return []string{first, d.duplicates(), d.judged()}, nil
+	return []string{first, d.duplicates(), d.judged() + s.Since.added()}, nil
 }
 
 // all is the relation of the rows as they are stored.
@@ -67,14 +70,14 @@ func (d DuckDB) stored(s Source) (string, error) {
 		kind = "TABLE"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TEMP %s %s AS\nSELECT\n  %s\nFROM read_parquet([\n", kind, d.all(), fields("m", d.columns()))
+	fmt.Fprintf(&b, "CREATE TEMP %s %s AS\nSELECT\n  %s%s\nFROM read_parquet([\n", kind, d.all(), fields("m", d.columns()), s.Since.mark(d.Def))
 	for i, f := range s.Files {
 		if err := checkText("file name", f); err != nil {
 			return "", err
 		}
 		fmt.Fprintf(&b, "  %s%s\n", literal(f), comma(i, len(s.Files)))
 	}
-	b.WriteString("], hive_partitioning = false) AS m\nJOIN (VALUES\n")
+	b.WriteString("], hive_partitioning = false) AS m\n" + s.Since.join(d.Def, shards(s.Cut)) + "JOIN (VALUES\n")
 	for i, shard := range shards(s.Cut) {
 		if err := checkText("shard", shard); err != nil {
 			return "", err
@@ -84,8 +87,8 @@ func (d DuckDB) stored(s Source) (string, error) {
 	shard, position := "m."+name(archive.ShardColumn), "m."+name(archive.PositionColumn)
 	fmt.Fprintf(&b, ") AS cut (shard, through)\nON %s = cut.shard AND %s <= cut.through", shard, position)
 	if s.Distinct {
-		fmt.Fprintf(&b, "\nQUALIFY row_number() OVER (PARTITION BY %s, %s ORDER BY %s DESC, %s, %s) = 1",
-			shard, position, "m."+name(archive.RowLogicColumn), "m."+name(archive.HashHighColumn), "m."+name(archive.HashLowColumn))
+		fmt.Fprintf(&b, "\nQUALIFY row_number() OVER (PARTITION BY %s, %s ORDER BY %s = %s DESC, %s DESC, %s, %s) = 1",
+			shard, position, "m."+name(definition.OutcomeColumn), literal(string(rowlogic.Erased)), "m."+name(archive.RowLogicColumn), "m."+name(archive.HashHighColumn), "m."+name(archive.HashLowColumn))
 	}
 	return b.String(), nil
 }
@@ -125,7 +128,8 @@ func (d DuckDB) judged() string {
 		of := "s." + name(c)
 		switch c {
 		case definition.OutcomeColumn:
-			of = fmt.Sprintf("CASE WHEN d.%s IS NULL THEN %s ELSE %s END AS %s", position, of, literal(string(rowlogic.Duplicate)), name(c))
+			of = fmt.Sprintf("CASE WHEN d.%s IS NULL OR %s = %s THEN %s ELSE %s END AS %s",
+				position, of, literal(string(rowlogic.Erased)), of, literal(string(rowlogic.Duplicate)), name(c))
 		case definition.ReasonColumn:
 			of = fmt.Sprintf("CASE WHEN d.%s IS NULL THEN %s END AS %s", position, of, name(c))
 		case archive.PositionColumn, archive.ArrivalColumn, archive.IDHighColumn, archive.IDLowColumn:
@@ -138,7 +142,7 @@ func (d DuckDB) judged() string {
 }
 
 // noRows makes the relation without any row; read_parquet takes no empty list.
-func (d DuckDB) noRows() string {
+func (d DuckDB) noRows(s Source) string {
 	types := map[archive.Physical]string{
 		archive.Text: "VARCHAR", archive.Int64: "BIGINT", archive.Int32: "INTEGER",
 		archive.Boolean: "BOOLEAN", archive.Double: "DOUBLE",
@@ -148,6 +152,9 @@ func (d DuckDB) noRows() string {
 		if d.needs(c.Name) {
 			lines = append(lines, name(c.Name)+" "+types[c.Physical])
 		}
+	}
+	if s.Since.mark(d.Def) != "" {
+		lines = append(lines, addedColumn+" BOOLEAN")
 	}
 	return fmt.Sprintf("CREATE TEMP TABLE %s (\n  %s\n)", d.all(), strings.Join(lines, ",\n  "))
 }
@@ -171,7 +178,7 @@ func (d DuckDB) needs(column string) bool {
 		return d.Def.Events.ID != "" // to find duplicates
 	}
 	for _, v := range d.Def.AllViews() {
-		if v.Every != definition.None && column == archive.TimeColumn(v.Every) || !v.Outcomes && column == definition.OutcomeColumn {
+		if timed(v, column) || !v.Outcomes && column == definition.OutcomeColumn {
 			return true
 		}
 		for _, dim := range v.By {
@@ -180,12 +187,41 @@ func (d DuckDB) needs(column string) bool {
 			}
 		}
 		for _, m := range v.Measures {
-			if m.Column == column {
+			if m.Input() == column {
 				return true
 			}
 		}
+		if v.Where != nil && v.WhereColumn() == column {
+			return true
+		}
 	}
 	return false
+}
+
+// timed reports whether a column holds time buckets of a grain that the view
+// keeps.
+func timed(v definition.View, column string) bool {
+	return slices.ContainsFunc(v.Grains(), func(g definition.Grain) bool {
+		return g != definition.None && column == archive.TimeColumn(g)
+	})
+}
+
+// bucket gives the start of the bucket that a row is kept in by the version that
+// was sealed at t. Which grain that is depends on constants only: the buckets
+// were made with the row.
+func (d DuckDB) bucket(v definition.View, t int64) string {
+	finest := "r." + name(archive.TimeColumn(v.Every))
+	if len(v.Keep) == 0 {
+		return finest
+	}
+	var b strings.Builder
+	b.WriteString("CASE")
+	for _, l := range view.RolledUp(v, d.Def.Zone, t).Levels() {
+		coarse := "r." + name(archive.TimeColumn(l.Every))
+		fmt.Fprintf(&b, " WHEN %s < %d THEN %s", coarse, l.Before, coarse)
+	}
+	fmt.Fprintf(&b, " ELSE %s END", finest)
+	return b.String()
 }
 
 // Figures gives the query for what the double entry compares: shard, number of
@@ -198,18 +234,49 @@ func (d DuckDB) Figures() string {
 }
 
 // View gives the query for a view's groups with their states, in the columns and
-// the order of viewfile.Layout.
-func (d DuckDB) View(v definition.View) (string, error) {
-	if v.Where != nil {
-		return "", fmt.Errorf("rendering view %s: `where` is not there yet; drop the events in `clean` instead", v.Name)
-	}
+// the order of viewfile.Layout, for a version that was sealed at t, milliseconds
+// since 1970-01-01 UTC: by it, old buckets are rolled up.
+func (d DuckDB) View(v definition.View, t int64) (string, error) {
 	layout, err := viewfile.NewLayout(d.Def, v)
 	if err != nil {
 		return "", err
 	}
-	var selected, keys []string
+	keys, selected := d.grouped(v, layout, t)
+	taken, group := d.taken(v), ""
+	if len(keys) > 0 {
+		group = "\nGROUP BY " + strings.Join(keys, ", ")
+	}
+	named := selected[:len(keys):len(keys)]
+	for i, m := range v.Measures {
+		for j, c := range layout.States[i] {
+			if !c.List {
+				selected = append(selected, d.state(m, j, c)+" AS "+name(c.Name))
+			}
+		}
+	}
+	if slices.ContainsFunc(layout.Columns(), func(c viewfile.Column) bool { return c.List }) {
+		base := "SELECT\n  " + strings.Join(append(selected, "count(*) AS "+parts), ",\n  ") + "\n" + taken + group
+		return newGroups(v, layout).query(nil, base, func(m definition.Measure, _ []viewfile.Column) string {
+			of := "r." + name(m.Input())
+			list := append(named, of+" AS "+element)
+			if m.Func == definition.Quantiles {
+				list = append(list, "1 AS "+times)
+			}
+			return "SELECT " + strings.Join(list, ", ") + "\n" + taken + "\nAND " + of + " IS NOT NULL"
+		}), nil
+	}
+	query := "SELECT\n  " + strings.Join(selected, ",\n  ") + "\n" + taken + group
+	if len(keys) == 0 {
+		return query + "\nHAVING count(*) > 0", nil // no row, no group
+	}
+	return query + "\nORDER BY " + strings.Join(keys, " NULLS FIRST, ") + " NULLS FIRST", nil
+}
+
+// grouped gives what tells a view's groups apart, as it is stored, and the same as
+// it is selected.
+func (d DuckDB) grouped(v definition.View, layout viewfile.Layout, t int64) (keys, selected []string) {
 	if layout.Timed {
-		key := "r." + name(archive.TimeColumn(v.Every))
+		key := d.bucket(v, t)
 		keys = append(keys, key)
 		selected = append(selected, "make_timestamp("+key+") AS "+name(viewfile.TimeColumn))
 	}
@@ -218,26 +285,20 @@ func (d DuckDB) View(v definition.View) (string, error) {
 		keys = append(keys, key)
 		selected = append(selected, d.logical(key, c.Type)+" AS "+name(c.Name))
 	}
-	for i, m := range v.Measures {
-		for j, c := range layout.States[i] {
-			selected = append(selected, d.state(m, j, c)+" AS "+name(c.Name))
-		}
+	return keys, selected
+}
+
+// taken is the rows that a view takes.
+func (d DuckDB) taken(v definition.View) string {
+	from := fmt.Sprintf("FROM %s AS r", rows)
+	if v.Outcomes {
+		return from
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "SELECT\n  %s\nFROM %s AS r", strings.Join(selected, ",\n  "), rows)
-	if !v.Outcomes {
-		fmt.Fprintf(&b, "\nWHERE r.%s = %s", name(definition.OutcomeColumn), literal(string(rowlogic.Accepted)))
+	from += fmt.Sprintf("\nWHERE r.%s = %s", name(definition.OutcomeColumn), literal(string(rowlogic.Accepted)))
+	if v.Where != nil {
+		from += "\nAND r." + name(v.WhereColumn())
 	}
-	if len(keys) == 0 {
-		b.WriteString("\nHAVING count(*) > 0") // no row, no group
-		return b.String(), nil
-	}
-	fmt.Fprintf(&b, "\nGROUP BY %s", strings.Join(keys, ", "))
-	for i := range keys {
-		keys[i] += " NULLS FIRST"
-	}
-	fmt.Fprintf(&b, "\nORDER BY %s", strings.Join(keys, ", "))
-	return b.String(), nil
+	return from
 }
 
 // Copy gives the statement that stores a query's rows as one Parquet file with
@@ -255,7 +316,7 @@ func (d DuckDB) state(m definition.Measure, j int, c viewfile.Column) string {
 	if m.Column == "" {
 		return "count(*)"
 	}
-	of := "r." + name(m.Column)
+	of := "r." + name(m.Input())
 	switch {
 	case m.Func == definition.Count || m.Func == definition.Avg && j == 1:
 		return "count(" + of + ")"
@@ -272,6 +333,8 @@ func (d DuckDB) logical(e string, t column.Type) string {
 	switch t.Kind {
 	case column.Timestamp:
 		return "make_timestamp(" + e + ")"
+	case column.Date:
+		return "(DATE '1970-01-01' + " + e + ")"
 	case column.Decimal:
 		whole := fmt.Sprintf("CAST(%s AS DECIMAL(%d,0))", e, max(t.Precision, column.MaxPrecision))
 		if t.Scale == 0 {

@@ -25,6 +25,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// sealed is the T of all versions here: 2014-12-01T00:00:00Z.
+const sealed = int64(1417392000000)
+
 // sales is the whitepaper's pipeline, with a view for each shape of SQL.
 func sales() *definition.Definition {
 	text := column.Type{Kind: column.String}
@@ -32,6 +35,7 @@ func sales() *definition.Definition {
 	sold := column.Type{Kind: column.Timestamp}
 	items := column.Type{Kind: column.Int}
 	return &definition.Definition{
+		Zone:    time.UTC,
 		Columns: []definition.Column{{Name: "product", Type: text}, {Name: "price", Type: price}, {Name: "sold_at", Type: sold}, {Name: "items", Type: items}, {Name: "through", Type: text}, {Name: "unused", Type: text}},
 		Views: []definition.View{
 			{Name: "by_product", By: []string{"product"}, Every: definition.Hour, Measures: []definition.Measure{
@@ -47,7 +51,15 @@ func sales() *definition.Definition {
 			}},
 			{Name: "by_price", By: []string{"price", "sold_at"}, Every: definition.None, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}},
 			{Name: "daily", By: []string{"through"}, Every: definition.Day, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}},
+			{Name: "by_age", By: []string{"product"}, Every: definition.Hour, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}, Keep: []definition.Keep{
+				{For: 7 * 24 * time.Hour, Every: definition.Hour}, {For: 60 * 24 * time.Hour, Every: definition.Day}, {Every: definition.Month}}},
 			{Name: "all_time", Every: definition.None, Measures: []definition.Measure{{Name: "sales", Func: definition.Count}}},
+			{Name: "sketches", By: []string{"product"}, Every: definition.Day, Where: &expr.Expr{Text: "price > 0"}, Measures: []definition.Measure{
+				{Name: "sales", Func: definition.Count},
+				{Name: "places", Func: definition.Distinct, Column: "product", Type: text, K: 1024},
+				{Name: "prices", Func: definition.Quantiles, Column: "price", Type: price, Error: "0.01"},
+			}},
+			{Name: "one_sketch", Every: definition.None, Measures: []definition.Measure{{Name: "places", Func: definition.Distinct, Column: "product", Type: text, K: 16}}},
 		},
 	}
 }
@@ -62,19 +74,25 @@ func TestGolden(t *testing.T) {
 		Files: []string{"/data/it's one.parquet", "/data/two.parquet"},
 		Cut:   map[string]protocol.Position{"shard-b": {Seq: "77"}, "shard-a": {Seq: "100", Sub: 3}},
 	}
-	distinct, none := source, source
+	distinct, none, since := source, source, source
 	distinct.Distinct = true
+	since.Since = &render.Since{Cut: map[string]protocol.Position{"shard-a": {Seq: "100", Sub: 2}}, From: map[string]protocol.Position{"shard-a": {Seq: "99"}}}
 	none.Files = nil
 	statements := map[string]string{"figures": d.Figures()}
 	identified := *def
 	identified.Events = definition.Events{ID: "through", DedupeWithin: 15 * time.Minute}
 	statements["figures_id"] = render.DuckDB{Def: &identified}.Figures()
-	for name, s := range map[string]render.Source{"rows": source, "rows_distinct": distinct, "rows_none": none} {
+	for name, s := range map[string]render.Source{"rows": source, "rows_distinct": distinct, "rows_none": none, "rows_since": since} {
 		statements[name] = script(t)(d.Rows(s))
 		statements[name+"_id"] = script(t)(render.DuckDB{Def: &identified}.Rows(s))
 	}
 	for _, v := range def.AllViews() {
-		statements["view_"+v.Name] = must(t)(d.View(v))
+		statements["view_"+v.Name] = must(t)(d.View(v, sealed))
+	}
+	for _, v := range def.Views {
+		if strings.HasSuffix(v.Name, "sketches") || v.Name == "by_product" || v.Name == "one_sketch" {
+			statements["merge_"+v.Name] = must(t)(d.Merge(v, "old", "new"))
+		}
 	}
 	statements["copy"] = must(t)(d.Copy(d.Figures(), "/data/it's out.parquet", 8192))
 	for name, got := range statements {
@@ -113,7 +131,7 @@ func run(t *testing.T, def *definition.Definition, statements map[string]string)
 	for _, rows := range []struct {
 		statement string
 		count     int
-	}{{"rows", 2}, {"rows_distinct", 1}, {"rows_none", 0}, {"rows_id", 2}, {"rows_distinct_id", 1}, {"rows_none_id", 0}} {
+	}{{"rows", 2}, {"rows_distinct", 1}, {"rows_none", 0}, {"rows_id", 2}, {"rows_distinct_id", 1}, {"rows_none_id", 0}, {"rows_since", 2}, {"rows_since_id", 2}} {
 		db, err := sql.Open("duckdb", "")
 		if err != nil {
 			t.Fatal(err)
@@ -136,6 +154,11 @@ func run(t *testing.T, def *definition.Definition, statements map[string]string)
 			count(rows.statement, statement)
 		}
 		for name, statement := range statements {
+			if view, ok := strings.CutPrefix(name, "merge_"); ok {
+				for _, relation := range []string{"old", "new"} {
+					count(relation, "CREATE OR REPLACE TEMP VIEW "+relation+" AS\n"+statements["view_"+view])
+				}
+			}
 			if strings.HasPrefix(name, "rows") || name == "figures_id" && !strings.HasSuffix(rows.statement, "_id") {
 				continue
 			}
@@ -158,7 +181,13 @@ func row(def *definition.Definition) *rowlogic.Batch {
 	b := &rowlogic.Batch{
 		Shard: "shard-a", Events: []protocol.Event{{Position: protocol.Position{Seq: "100", Sub: 3}}},
 		Outcome: []rowlogic.Outcome{rowlogic.Accepted}, Reason: []string{""}, Detail: []string{""}, Hash: []uint64{1},
-		Times: map[definition.Grain]*column.Vector{},
+		Times: map[definition.Grain]*column.Vector{}, Inputs: map[string]*column.Vector{},
+	}
+	for _, in := range def.Inputs() {
+		b.Inputs[in.Name] = column.NewVector(in.Type, 1)
+		if in.View != "" {
+			b.Inputs[in.Name].Set(0, column.Value{Int: 1})
+		}
 	}
 	for _, g := range archive.Grains(def) {
 		b.Times[g] = column.NewVector(column.Type{Kind: column.Timestamp}, 1)
@@ -195,13 +224,12 @@ func TestRefuses(t *testing.T) {
 	view := func(change func(v *definition.View)) error {
 		v := def.Views[0]
 		change(&v)
-		_, err := d.View(v)
+		_, err := d.View(v, sealed)
 		return err
 	}
 	source := func(s render.Source) error { _, err := d.Rows(s); return err }
 	cut := map[string]protocol.Position{"s": {Seq: "1"}}
 	for name, err := range map[string]error{
-		"where":            view(func(v *definition.View) { v.Where = &expr.Expr{Text: "price > 0"} }),
 		"unknown column":   view(func(v *definition.View) { v.By = []string{"nothing"} }),
 		"unknown function": view(func(v *definition.View) { v.Measures = []definition.Measure{{Name: "m", Func: "median"}} }),
 		"same name":        view(func(v *definition.View) { v.Measures = []definition.Measure{{Name: "Product", Func: definition.Count}} }),
@@ -246,7 +274,7 @@ func TestQuotes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var dim, most sql.NullString
-	if err := db.QueryRow(must(t)(d.View(def.Views[0]))).Scan(&dim, &most); err != nil {
+	if err := db.QueryRow(must(t)(d.View(def.Views[0], sealed))).Scan(&dim, &most); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(dim, most); got != "{ false} { false}" {

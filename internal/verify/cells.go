@@ -24,15 +24,22 @@ type texts map[string]string
 // separator stands between results; none contains it, texts are quoted.
 const separator = "\x00"
 
-// gather reads the merged answer.
-func gather(ctx context.Context, opts Options, views []definition.View) (map[string]texts, *protocol.Snapshot, error) {
+// gather reads the merged answer, as far as it is this run's part.
+func (r *run) gather(ctx context.Context) (map[string]texts, *protocol.Snapshot, error) {
 	merged := map[string]texts{}
 	readers := map[string]*cellReader{}
-	for _, v := range views {
+	for _, v := range r.views {
 		merged[v.Name] = texts{}
-		readers[v.Name] = newCellReader(opts.Def, v)
+		readers[v.Name] = newCellReader(r.Def, v)
 	}
-	snapshot, err := opts.Service.Cells(ctx, names(views), func(name string, key protocol.Key, states []measure.State) error {
+	var wanted func(string, protocol.Key) bool
+	if r.share.of > 1 {
+		wanted = func(view string, key protocol.Key) bool {
+			text, err := readers[view].name(key)
+			return err != nil || r.share.has(view, text) // an error comes again when it is read
+		}
+	}
+	snapshot, err := r.Service.Cells(ctx, names(r.views), wanted, func(name string, key protocol.Key, states []measure.State) error {
 		text, results, err := readers[name].read(key, states)
 		if err != nil {
 			return fmt.Errorf("reading a cell of view %s: %w", name, err)
@@ -62,10 +69,11 @@ func newCellReader(def *definition.Definition, v definition.View) *cellReader {
 	return c
 }
 
-func (c *cellReader) read(key protocol.Key, states []measure.State) (text, results string, err error) {
+// name gives the text that names a cell.
+func (c *cellReader) name(key protocol.Key) (string, error) {
 	dims, err := view.DecodeDims(c.types, key.Dims)
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	var parts []string
 	if c.view.Every != definition.None {
@@ -74,15 +82,21 @@ func (c *cellReader) read(key protocol.Key, states []measure.State) (text, resul
 	for i, d := range dims {
 		parts = append(parts, valueText(c.types[i], d))
 	}
+	return oracle.Key(parts...), nil
+}
+
+// read gives the texts of a cell's name and of its results.
+func (c *cellReader) read(key protocol.Key, states []measure.State) (text, results string, err error) {
+	if text, err = c.name(key); err != nil {
+		return "", "", err
+	}
 	values := make([]string, len(states))
 	for i, m := range c.measures {
-		r, err := m.Read(states[i])
-		if err != nil {
+		if values[i], err = resultText(m, states[i]); err != nil {
 			return "", "", err
 		}
-		values[i] = resultText(m, r)
 	}
-	return oracle.Key(parts...), strings.Join(values, separator), nil
+	return text, strings.Join(values, separator), nil
 }
 
 func valueText(t column.Type, v column.Value) string {
@@ -95,17 +109,38 @@ func valueText(t column.Type, v column.Value) string {
 	return column.FormatText(t, v)
 }
 
-func resultText(m measure.Measure, r measure.Result) string {
-	_, scale := m.ResultType()
-	switch {
-	case r.Null:
-		return "null"
-	case r.Big != nil:
-		return scaledText(r.Big, scale)
-	case m.Func == definition.Count:
-		return strconv.FormatInt(r.Value.Int, 10)
+// resultText writes a measure's result, of quantiles those that the oracle's
+// cells name.
+func resultText(m measure.Measure, s measure.State) (string, error) {
+	var quantiles []measure.Quantile
+	if m.IsQuantiles() {
+		for _, text := range oracle.Quantiles {
+			q, err := measure.ParseQuantile(text)
+			if err != nil {
+				return "", err
+			}
+			quantiles = append(quantiles, q)
+		}
 	}
-	return valueText(m.Type, r.Value)
+	var texts []string
+	for i, o := range m.Outputs(quantiles) {
+		r, err := o.Read(s)
+		switch {
+		case err != nil:
+			return "", err
+		case r.Null:
+			return "null", nil
+		}
+		text := valueText(o.Of, r.Value)
+		if o.Big {
+			text = scaledText(r.Big, o.Of.Scale)
+		}
+		if m.IsQuantiles() {
+			text = quantiles[i].Suffix() + "=" + text
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, " "), nil
 }
 
 // scaledText writes x / 10^scale.
@@ -150,7 +185,7 @@ func (r *run) compare(v definition.View, merged texts) {
 	}
 	var absent []string
 	for cell := range r.oracle.Cells(v.Name) {
-		if _, ok := merged[cell.Key]; !ok {
+		if _, ok := merged[cell.Key]; !ok && (r.share.of == 1 || r.share.has(v.Name, cell.Key)) {
 			absent = append(absent, cell.Key)
 		}
 	}

@@ -57,8 +57,12 @@ func (f *family) listed(id string) bool {
 	return ok
 }
 
-// begin begins a shard's log.
+// begin begins a shard's log. A load is on its own: it has no ancestors and is
+// nobody's, and its duplicates are those within it.
 func (f *family) begin(o *oracle.Oracle, id string) *oracle.Log {
+	if protocol.IsLoad(id) {
+		return o.Log(id)
+	}
 	var before []*oracle.Log
 	if f.orphan(id) {
 		before = slices.Clone(f.unlisted)
@@ -84,6 +88,9 @@ func (f *family) orphan(id string) bool {
 
 // end keeps a shard's log for those who need it.
 func (f *family) end(id string, log *oracle.Log) {
+	if protocol.IsLoad(id) {
+		return
+	}
 	if !f.listed(id) {
 		f.unlisted = append(log.Before(), log)
 		return

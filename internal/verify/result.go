@@ -15,6 +15,7 @@ import (
 type Result struct {
 	Equal           bool              `json:"equal"` // no difference
 	Cells           int64             `json:"cells"` // compared
+	Parts           int               `json:"parts"` // in which the cells were compared; 1: all at one snapshot
 	Views           []ViewResult      `json:"views"`
 	Events          int64             `json:"events"` // recomputed from their raw bytes
 	FromMaster      int64             `json:"fromMaster"`
@@ -90,7 +91,14 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 	fmt.Fprintln(&text, version)
 	fmt.Fprintf(&text, "recomputed %d events from their raw bytes: %d from the master dataset, %d from the log\n", r.Events, r.FromMaster, r.FromLog)
-	fmt.Fprintf(&text, "%d accepted, %d rejected, %d dropped, %d duplicates\n\n", r.Outcomes["accepted"], r.Outcomes["rejected"], r.Outcomes["dropped"], r.Outcomes["duplicate"])
+	fmt.Fprintf(&text, "%d accepted, %d rejected, %d dropped, %d duplicates", r.Outcomes["accepted"], r.Outcomes["rejected"], r.Outcomes["dropped"], r.Outcomes["duplicate"])
+	if n := r.Outcomes["erased"]; n > 0 {
+		fmt.Fprintf(&text, ", %d erased", n)
+	}
+	if r.Parts > 1 {
+		fmt.Fprintf(&text, "\ncompared in %d parts, since there are more cells than fit in memory; each is exact at a position of its own, the last one's is given", r.Parts)
+	}
+	fmt.Fprint(&text, "\n\n")
 
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "cells\tdifferent\t\x00view")

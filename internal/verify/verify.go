@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/measure"
@@ -11,10 +12,10 @@ import (
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
-// Service gives the merged answer: every cell of the views as one snapshot. The
-// visits come before it returns.
+// Service gives the merged answer: every cell of the views that is wanted, nil for
+// all, as one snapshot. The visits come before it returns.
 type Service interface {
-	Cells(ctx context.Context, views []string, visit func(view string, key protocol.Key, states []measure.State) error) (*protocol.Snapshot, error)
+	Cells(ctx context.Context, views []string, wanted func(view string, key protocol.Key) bool, visit func(view string, key protocol.Key, states []measure.State) error) (*protocol.Snapshot, error)
 }
 
 // Scan gives the rows of a file of the master dataset in the order in which
@@ -31,6 +32,9 @@ type Options struct {
 	Scan    Scan
 	Views   []string // to compare; none: all, the built-in one too
 	Most    int      // differences kept in the result; 0: 20
+	// TooLarge optionally tells the errors of Service that say that there are more
+	// cells than it gives at once. Then the cells are compared in parts.
+	TooLarge func(error) bool
 	// Progress optionally hears now and then how many events have been recomputed,
 	// of how many.
 	Progress func(events, of int64)
@@ -42,34 +46,69 @@ const progressEvery = 8192
 // Run compares every cell. A difference is part of the result; an error means
 // that the comparison could not be made. A view that does not exist is an
 // *UnknownViewError.
+//
+// If there are more cells than fit in memory, it goes through the events several
+// times, each time for a part of the cells: a cell is always compared with a
+// recompute of exactly the events that the answer it was read from holds.
 func Run(ctx context.Context, opts Options) (*Result, error) {
 	views, err := opts.views()
 	if err != nil {
 		return nil, err
 	}
-	merged, snapshot, err := gather(ctx, opts, views)
-	if err != nil {
-		return nil, fmt.Errorf("reading the merged answer: %w", err)
+	for parts := 1; ; parts *= moreParts {
+		result, err := opts.compareIn(ctx, parts, views)
+		if err == nil || opts.TooLarge == nil || !opts.TooLarge(err) || parts*moreParts > mostParts {
+			return result, err
+		}
 	}
-	r := &run{
-		Options:  opts,
-		snapshot: snapshot,
-		oracle:   oracle.New(opts.Def, names(views)...),
-		result:   newResult(opts, snapshot),
-	}
-	if err := r.recompute(ctx); err != nil {
-		return nil, err
-	}
-	for _, v := range views {
-		r.compare(v, merged[v.Name])
-	}
-	r.result.Equal = r.result.DifferenceCount == 0
-	return r.result, nil
 }
 
-// run is one comparison.
+// compareIn compares the cells in so many parts.
+func (o Options) compareIn(ctx context.Context, parts int, views []definition.View) (*Result, error) {
+	var all *Result
+	for i := range parts {
+		r := &run{Options: o, share: share{part: i, of: parts}, views: views}
+		if err := r.all(ctx); err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = r.result
+		} else {
+			all.add(r.result)
+		}
+	}
+	all.Parts = parts
+	all.Equal = all.DifferenceCount == 0
+	return all, nil
+}
+
+// all makes the comparison of one part.
+func (r *run) all(ctx context.Context) error {
+	merged, snapshot, err := r.gather(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the merged answer: %w", err)
+	}
+	r.snapshot, r.oracle, r.result = snapshot, oracle.New(r.Def, names(r.views)...), newResult(r.Options, snapshot)
+	if r.share.of > 1 {
+		r.oracle.Only(r.share.has)
+	}
+	if m := snapshot.Manifest; m != nil {
+		r.oracle.SealedAt(time.UnixMilli(m.T))
+	}
+	if err := r.recompute(ctx); err != nil {
+		return err
+	}
+	for _, v := range r.views {
+		r.compare(v, merged[v.Name])
+	}
+	return nil
+}
+
+// run is one comparison, of one part of the cells.
 type run struct {
 	Options
+	share    share
+	views    []definition.View
 	snapshot *protocol.Snapshot
 	oracle   *oracle.Oracle
 	result   *Result
@@ -112,7 +151,11 @@ func (r *run) recompute(ctx context.Context) error {
 	}
 	var index *master
 	if r.snapshot.Manifest != nil {
-		var err error
+		release, err := r.Master.Pin(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
 		if index, err = openMaster(ctx, r.Master, r.Scan); err != nil {
 			return err
 		}
@@ -173,7 +216,7 @@ func (r *run) add(shard string, ev protocol.Event, at *entry) {
 	at.sum = at.sum.Add(protocol.Hash(shard, &ev))
 	r.result.Events++
 	if r.Progress != nil && r.result.Events%progressEvery == 0 {
-		r.Progress(r.result.Events, r.expected)
+		r.Progress(int64(r.share.part)*r.expected+r.result.Events, int64(r.share.of)*r.expected)
 	}
 }
 

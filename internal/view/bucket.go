@@ -15,64 +15,54 @@ var widths = map[definition.Grain]int64{
 	definition.Hour:           3600e6,
 }
 
-// order of the grains, finest first.
-var order = map[definition.Grain]int{
-	definition.Minute: 1, definition.FiveMinutes: 2, definition.FifteenMinutes: 3, definition.Hour: 4,
-	definition.Day: 5, definition.Week: 6, definition.Month: 7, definition.None: 8,
-}
-
 // Known reports whether g is a grain.
-func Known(g definition.Grain) bool { return order[g] > 0 }
+func Known(g definition.Grain) bool { return g.NestsIn(g) }
 
 // RollsUp reports whether every bucket of the fine grain lies in one bucket of
 // the coarse one. Weeks do not lie in months.
-func RollsUp(fine, coarse definition.Grain) bool {
-	if fine == definition.Week && coarse == definition.Month {
-		return false
-	}
-	return order[fine] > 0 && order[fine] <= order[coarse]
-}
+func RollsUp(fine, coarse definition.Grain) bool { return fine.NestsIn(coarse) }
 
 const dayMicros = 24 * 3600e6
 
 // Bucket gives the start of the bucket that holds the time t. Times are
 // microseconds since 1970-01-01 UTC.
 //
-// Buckets follow the zone's wall clock. A bucket shorter than a day never
-// spans a change of the clock: the hour that is passed twice in autumn makes
-// two buckets. A day begins at its first instant, even where midnight is
-// skipped or passed twice. Weeks begin on Monday.
+// Buckets follow the zone's wall clock, and each is one stretch of time. A
+// bucket shorter than a day never spans a change of the clock: the hour that is
+// passed twice in autumn makes two buckets. A day begins when the clock first
+// shows it, even where midnight is skipped or passed twice, and ends when the
+// clock first shows a later one: where clocks were set back from after midnight
+// to before it, the minutes that the old day had again belong to the new one.
+// Weeks begin on Monday.
 func Bucket(g definition.Grain, zone *time.Location, t int64) int64 {
 	if g == definition.None {
 		return 0
 	}
-	width, fixed := widths[g]
-	if zone == time.UTC {
-		if fixed {
-			return floor(t, width)
-		}
-		if g == definition.Day {
-			return floor(t, dayMicros)
-		}
+	if width, ok := widths[g]; ok {
+		return withinDay(width, zone, t)
 	}
-	at := time.UnixMicro(t).In(zone)
-	if fixed {
-		offset := offsetAt(zone, t)
-		start := floor(t+offset, width) - offset
-		if offsetAt(zone, start) == offset {
-			return start
-		}
-		// The clock changed inside: the bucket begins with the change.
-		return firstAfter(start, t, func(u int64) bool { return offsetAt(zone, u) == offset })
-	}
-	year, month, day := at.Date()
+	day := dayOf(zone, t)
 	switch g {
 	case definition.Week:
-		day -= (int(at.Weekday()) + 6) % 7
+		day -= floorMod(day+3, 7) // day 0 was a Thursday
 	case definition.Month:
-		day = 1
+		_, _, d := time.Unix(day*daySeconds, 0).UTC().Date()
+		day -= int64(d) - 1
 	}
-	return firstInstant(year, month, day, zone)
+	return firstInstant(zone, day)
+}
+
+const daySeconds = 24 * 3600
+
+// withinDay gives the start of the bucket of a width that is a part of a day.
+func withinDay(width int64, zone *time.Location, t int64) int64 {
+	offset := offsetAt(zone, t)
+	start := floor(t+offset, width) - offset
+	if zone == time.UTC || offsetAt(zone, start) == offset {
+		return start
+	}
+	// The clock changed inside: the bucket begins with the change.
+	return firstAfter(start, t, func(u int64) bool { return offsetAt(zone, u) == offset })
 }
 
 // offsetAt gives how far the zone's clock is ahead of UTC, in microseconds.
@@ -80,6 +70,9 @@ func Bucket(g definition.Grain, zone *time.Location, t int64) int64 {
 // time.Time.ZoneBounds would tell where that ends, but in Go 1.26 it is wrong
 // on some days after the last transition that the zone's table lists.
 func offsetAt(zone *time.Location, t int64) int64 {
+	if zone == time.UTC {
+		return 0
+	}
 	_, seconds := time.UnixMicro(t).In(zone).Zone()
 	return int64(seconds) * 1e6
 }
@@ -91,22 +84,44 @@ func firstAfter(from, to int64, holds func(int64) bool) int64 {
 	return from + 1 + int64(n)
 }
 
-func floor(t, width int64) int64 {
-	r := t % width
+func floor(t, width int64) int64 { return t - floorMod(t, width) }
+
+func floorMod(a, b int64) int64 {
+	r := a % b
 	if r < 0 {
-		r += width
+		r += b
 	}
-	return t - r
+	return r
 }
 
-// firstInstant gives the first instant of a calendar day: midnight, but for days
-// on which midnight is skipped or passed twice.
-func firstInstant(year int, month time.Month, day int, zone *time.Location) int64 {
-	const aDay = 24 * 3600e6
-	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone).UnixMicro()
-	want := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).UnixMicro() // the day as a number
-	if offset := offsetAt(zone, midnight); midnight+offset == want && offsetAt(zone, midnight-aDay/4) == offset {
+// dayOf gives the calendar day that holds t, counted from 1970-01-01: the latest
+// one that the clock has shown.
+func dayOf(zone *time.Location, t int64) int64 {
+	offset := offsetAt(zone, t)
+	shown := floor(t+offset, dayMicros) / dayMicros
+	// Clocks are set back by a day at most.
+	if zone != time.UTC && offsetAt(zone, t-dayMicros) > offset && firstInstant(zone, shown+1) <= t {
+		return shown + 1
+	}
+	return shown
+}
+
+// firstInstant gives when the clock first showed a calendar day or, where the
+// whole day was skipped, the one after it.
+func firstInstant(zone *time.Location, day int64) int64 {
+	const farthest = 16 * 3600e6 // no clock is ahead of UTC or behind it by more
+	midnight := day * dayMicros
+	if zone == time.UTC {
 		return midnight
 	}
-	return firstAfter(want-2*aDay, want+2*aDay, func(u int64) bool { return u+offsetAt(zone, u) >= want })
+	from, to := midnight-farthest, midnight+farthest
+	before, after := offsetAt(zone, from), offsetAt(zone, to)
+	if before == after {
+		return midnight - before
+	}
+	change := firstAfter(from, to, func(u int64) bool { return offsetAt(zone, u) != before })
+	if midnight-before < change {
+		return midnight - before
+	}
+	return max(change, midnight-after)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -50,12 +51,21 @@ func Scan(r io.ReaderAt, size int64, def *definition.Definition, v definition.Vi
 // The slices are the callback's only during the call. Its error ends the scan
 // and is given as it is.
 func (f *File) Scan(def *definition.Definition, v definition.View, from, to int64, fn func(time int64, dims []column.Value, states []measure.State) error) error {
+	return f.ScanAfter(def, v, from, to, nil, fn)
+}
+
+// ScanAfter is Scan without row groups that lie before a place as a whole; nil is
+// the beginning. Groups before the place may come all the same.
+func (f *File) ScanAfter(def *definition.Definition, v definition.View, from, to int64, place *After, fn func(time int64, dims []column.Value, states []measure.State) error) error {
 	s, err := f.newScan(def, v, from, to)
 	if err != nil {
 		return fmt.Errorf("reading a file of view %s: %w", v.Name, err)
 	}
 	s.fn = fn
 	for _, group := range f.file.RowGroups() {
+		if place != nil && s.before(group, place) {
+			continue
+		}
 		if err := s.group(group); err != nil {
 			var own *callbackError
 			if errors.As(err, &own) {
@@ -77,8 +87,10 @@ type scan struct {
 	from, to int64
 	layout   Layout
 	measures []measure.Measure
-	index    []int    // of the layout's columns in the file
-	texts    []string // the last text of each column: sorted columns repeat
+	columns  []Column          // of the layout
+	index    []int             // of these columns in the file
+	lists    [][]parquet.Value // of the columns that are lists, in the row that is read
+	texts    []string          // the last text of each column: sorted columns repeat
 	fn       func(time int64, dims []column.Value, states []measure.State) error
 	last     int64
 	any      bool
@@ -93,7 +105,9 @@ func (f *File) newScan(def *definition.Definition, v definition.View, from, to i
 	}
 	columns := layout.Columns()
 	s := &scan{
-		from: from, to: to,
+		columns: columns,
+		lists:   make([][]parquet.Value, len(columns)),
+		from:    from, to: to,
 		layout:   layout,
 		measures: measure.New(v),
 		index:    make([]int, len(columns)),
@@ -102,9 +116,12 @@ func (f *File) newScan(def *definition.Definition, v definition.View, from, to i
 		states:   make([]measure.State, len(layout.States)),
 	}
 	for i, c := range columns {
-		leaf, ok := f.file.Schema().Lookup(c.Name)
+		leaf, ok := f.file.Schema().Lookup(f.path(c)...)
 		if !ok {
 			return nil, fmt.Errorf("it has no column %s", c.Name)
+		}
+		if lists := leaf.MaxRepetitionLevel == 1; lists != c.List {
+			return nil, fmt.Errorf("column %s has lists where there should be values, or values where there should be lists", c.Name)
 		}
 		if err := checkType(c, leaf.Node.Type()); err != nil {
 			return nil, err
@@ -112,6 +129,25 @@ func (f *File) newScan(def *definition.Definition, v definition.View, from, to i
 		s.index[i] = leaf.ColumnIndex
 	}
 	return s, nil
+}
+
+// path names the leaf of a column. That of a list lies in groups whose names
+// depend on who wrote it.
+func (f *File) path(c Column) []string {
+	path := []string{c.Name}
+	if !c.List {
+		return path
+	}
+	fields := f.file.Schema().Fields()
+	at := slices.IndexFunc(fields, func(f parquet.Field) bool { return f.Name() == c.Name })
+	if at < 0 {
+		return path
+	}
+	for n := fields[at]; !n.Leaf() && len(n.Fields()) == 1; {
+		n = n.Fields()[0]
+		path = append(path, n.Name())
+	}
+	return path
 }
 
 // checkType refuses a column that holds other values than the layout says; to
@@ -140,6 +176,8 @@ func checkType(c Column, t parquet.Type) error {
 		ok = t.Kind() == parquet.Boolean
 	case column.Date:
 		_, ok = logical.(*format.DateType)
+	case column.Float:
+		ok = t.Kind() == parquet.Double
 	default:
 		ok = t.Kind() == parquet.Int64
 	}
@@ -169,7 +207,12 @@ func (s *scan) group(group parquet.RowGroup) (err error) {
 	values := make([]parquet.Value, len(readers))
 	for range end - first {
 		for i, r := range readers {
-			if values[i], err = r.Next(); err != nil {
+			if s.columns[i].List {
+				s.lists[i], err = r.List(s.lists[i][:0])
+			} else {
+				values[i], err = r.Next()
+			}
+			if err != nil {
 				return fmt.Errorf("reading column %d: %w", s.index[i], err)
 			}
 		}
@@ -252,7 +295,9 @@ func (s *scan) row(values []parquet.Value) (more bool, err error) {
 		next++
 	}
 	for i, columns := range s.layout.States {
-		s.states[i] = s.state(s.measures[i], next, columns, values)
+		if s.states[i], err = s.state(s.measures[i], next, columns, values); err != nil {
+			return false, err
+		}
 		next += len(columns)
 	}
 	if err := s.fn(time, s.dims, s.states); err != nil {
@@ -262,27 +307,47 @@ func (s *scan) row(values []parquet.Value) (more bool, err error) {
 }
 
 // state reads the state of a measure from its columns, which begin at index i.
-func (s *scan) state(m measure.Measure, i int, columns []Column, values []parquet.Value) measure.State {
+func (s *scan) state(m measure.Measure, i int, columns []Column, values []parquet.Value) (measure.State, error) {
 	v := values[i]
 	switch m.Func {
 	case definition.Count:
-		return measure.State{N: integer(v)}
+		return measure.State{N: integer(v)}, nil
 	case definition.Sum:
-		return measure.State{Sum: wide(v), Set: !v.IsNull()}
+		return measure.State{Sum: wide(v), Set: !v.IsNull()}, nil
 	case definition.Avg:
-		return measure.State{Sum: wide(v), N: integer(values[i+1])}
+		return measure.State{Sum: wide(v), N: integer(values[i+1])}, nil
+	case definition.Distinct:
+		return m.OfHashes(integers(s.lists[i]))
+	case definition.Quantiles:
+		return m.OfBuckets(integers(s.lists[i]), integers(s.lists[i+1]))
 	}
 	if v.IsNull() {
-		return measure.State{}
+		return measure.State{}, nil
 	}
-	return measure.State{Set: true, Val: s.value(i, columns[0].Type, v)}
+	return measure.State{Set: true, Val: s.value(i, columns[0].Type, v)}, nil
+}
+
+// integers reads a list of whole numbers, in memory of its own.
+func integers(list []parquet.Value) []int64 {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]int64, len(list))
+	for i, v := range list {
+		out[i] = integer(v)
+	}
+	return out
 }
 
 func (s *scan) value(i int, t column.Type, v parquet.Value) column.Value {
 	if v.IsNull() {
 		return column.Null
 	}
-	if t.Kind != column.String {
+	switch t.Kind {
+	case column.String:
+	case column.Float:
+		return column.Value{Float: v.Double()}
+	default:
 		return column.Value{Int: integer(v)}
 	}
 	if b := v.ByteArray(); string(b) != s.texts[i] {

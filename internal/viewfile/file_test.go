@@ -223,7 +223,7 @@ func TestRefuses(t *testing.T) {
 		"double count":   {file(t, []double{{}}), count, "column n"},
 		"backwards":      {file(t, backwards), sales, "order"},
 		"no time":        {file(t, timeless), sales, "no time"},
-		"float measure":  {file(t, groups(1)), definition.View{Measures: []definition.Measure{{Name: "m", Func: definition.Min, Column: "weight", Type: column.Type{Kind: column.Float}}}}, "float"},
+		"float measure":  {file(t, []scale{{}}), definition.View{Measures: []definition.Measure{{Name: "n", Func: definition.Min, Column: "weight", Type: column.Type{Kind: column.Float}}}}, "want float"},
 		"float dim":      {file(t, groups(1)), definition.View{By: []string{"weight"}}, "float"},
 		"empty file":     {bytes.NewReader(nil), sales, "opening"},
 		"cut file":       {bytes.NewReader(damaged[:len(damaged)-20]), sales, "opening"},

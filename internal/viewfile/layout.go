@@ -20,6 +20,7 @@ const sumDigits = 38
 type Column struct {
 	Name string
 	Type column.Type
+	List bool // it holds lists of such values, none of them null
 }
 
 // Layout is the columns of a view's files. Rows are ordered by time, then
@@ -27,7 +28,7 @@ type Column struct {
 type Layout struct {
 	Timed  bool // there is a time column; it comes first
 	Dims   []Column
-	States [][]Column // per measure: one column, for avg the sum and the count
+	States [][]Column // per measure: one column; for avg the sum and the count; for quantiles the buckets and their counts
 }
 
 // NewLayout gives the layout of a view's files. It is an error if two columns
@@ -67,16 +68,17 @@ func stateColumns(m definition.Measure) ([]Column, error) {
 	sum := column.Type{Kind: column.Decimal, Precision: sumDigits, Scale: m.Type.Scale}
 	switch m.Func {
 	case definition.Count:
-		return []Column{{m.Name, count}}, nil
+		return []Column{{Name: m.Name, Type: count}}, nil
 	case definition.Sum:
-		return []Column{{m.Name, sum}}, nil
+		return []Column{{Name: m.Name, Type: sum}}, nil
 	case definition.Avg:
-		return []Column{{m.Name + "_sum", sum}, {m.Name + "_count", count}}, nil
+		return []Column{{Name: m.Name + "_sum", Type: sum}, {Name: m.Name + "_count", Type: count}}, nil
+	case definition.Distinct:
+		return []Column{{Name: m.Name + "_hashes", Type: count, List: true}}, nil
+	case definition.Quantiles:
+		return []Column{{Name: m.Name + "_buckets", Type: count, List: true}, {Name: m.Name + "_counts", Type: count, List: true}}, nil
 	case definition.Min, definition.Max:
-		if m.Type.Kind == column.Float {
-			return nil, fmt.Errorf("measure %s is over a float column; declare the column as a decimal", m.Name)
-		}
-		return []Column{{m.Name, m.Type}}, nil
+		return []Column{{Name: m.Name, Type: m.Type}}, nil
 	}
 	return nil, fmt.Errorf("measure %s has the unknown function %s", m.Name, m.Func)
 }
@@ -85,7 +87,7 @@ func stateColumns(m definition.Measure) ([]Column, error) {
 func (l Layout) Columns() []Column {
 	var out []Column
 	if l.Timed {
-		out = append(out, Column{TimeColumn, column.Type{Kind: column.Timestamp}})
+		out = append(out, Column{Name: TimeColumn, Type: column.Type{Kind: column.Timestamp}})
 	}
 	out = append(out, l.Dims...)
 	for _, columns := range l.States {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,21 +21,21 @@ func main() {
 	seed := flag.Uint64("seed", 0, "seed of the first history; the others follow it")
 	events := flag.Int("events", 0, "with -script: records, about")
 	faults := flag.Int("faults", 0, "with -script: faults")
-	layers := flag.Bool("layers", false, "play with the real layers, about 200 times as slow")
+	layers := flag.Bool("layers", false, "play with the real layers, about 150 times as slow")
 	script := flag.String("script", "", "play this one history again and tell it step by step")
 	flag.Parse()
-	if *script != "" {
-		os.Exit(again(laws.Config{Events: *events, Faults: *faults}, *script))
-	}
-	play := playProtocol
+	play, one := playProtocol, laws.Play
 	if *layers {
-		play = playLayers
+		play, one = playLayers, laws.PlayLayersAside
+	}
+	if *script != "" {
+		os.Exit(again(one, laws.Config{Events: *events, Faults: *faults}, *script))
 	}
 	os.Exit(many(*seed, *n, play))
 }
 
 // again tells one history.
-func again(c laws.Config, text string) int {
+func again(play laws.Player, c laws.Config, text string) int {
 	script, err := laws.ParseScript(text)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -44,7 +43,7 @@ func again(c laws.Config, text string) int {
 	}
 	c.Script = script
 	c.Trace = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-	if _, err := laws.Play(c); err != nil {
+	if _, err := play(c); err != nil {
 		fmt.Println(err)
 		return 1
 	}
@@ -62,23 +61,12 @@ func playProtocol(seed uint64) (laws.Outcome, string) {
 	return o, ""
 }
 
-// playLayers does so with the real layers; one that fails is told as it was.
+// playLayers does so with the real layers.
 func playLayers(seed uint64) (laws.Outcome, string) {
-	var story strings.Builder
-	play := func(trace func(string, ...any)) (laws.Outcome, error) {
-		dir, err := os.MkdirTemp("", "watershed-laws-")
-		if err != nil {
-			return laws.Outcome{}, err
-		}
-		defer os.RemoveAll(dir)
-		c := laws.Seeded(seed)
-		c.Events, c.Trace = 2*c.Events, trace
-		return laws.PlayLayers(c, dir)
-	}
-	o, err := play(nil)
+	c := laws.SeededLayers(seed)
+	o, err := laws.PlayLayersAside(c)
 	if err != nil {
-		_, _ = play(func(format string, args ...any) { fmt.Fprintf(&story, format+"\n", args...) })
-		return o, fmt.Sprintf("seed %d: %v\n%s", seed, err, story.String())
+		return o, fmt.Sprintf("seed %d: %v, made small:\n%s", seed, err, laws.ExplainLayers(c, o.Script))
 	}
 	return o, ""
 }
@@ -120,7 +108,7 @@ func many(first, n uint64, play func(seed uint64) (laws.Outcome, string)) int {
 		return 1
 	default:
 	}
-	fmt.Printf("%d histories from seed %d: %d answers checked, none wrong; %d readings gave up with an error; %d versions published\n", n, first, sum.Answers, sum.Refused, sum.Published)
+	fmt.Printf("%d histories from seed %d: %d answers checked, none wrong; %d readings gave up with an error; %d versions published, %d computed both ways\n", n, first, sum.Answers, sum.Refused, sum.Published, sum.Compared)
 	return 0
 }
 

@@ -7,6 +7,10 @@ SELECT
   m."ws_hash_lo",
   m."ws_time_1h",
   m."ws_time_1d",
+  m."ws_time_1mo",
+  m."ws_distinct_product",
+  m."ws_bucket_price_0_01",
+  m."ws_where_sketches",
   m."product",
   m."price",
   m."sold_at",
@@ -21,4 +25,4 @@ JOIN (VALUES
   ('shard-b', '00277.0000000000')
 ) AS cut (shard, through)
 ON m."ws_shard" = cut.shard AND m."ws_position" <= cut.through
-QUALIFY row_number() OVER (PARTITION BY m."ws_shard", m."ws_position" ORDER BY m."ws_rowlogic" DESC, m."ws_hash_hi", m."ws_hash_lo") = 1;
+QUALIFY row_number() OVER (PARTITION BY m."ws_shard", m."ws_position" ORDER BY m."ws_outcome" = 'erased' DESC, m."ws_rowlogic" DESC, m."ws_hash_hi", m."ws_hash_lo") = 1;

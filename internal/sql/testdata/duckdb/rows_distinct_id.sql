@@ -11,6 +11,10 @@ SELECT
   m."ws_id_lo",
   m."ws_time_1h",
   m."ws_time_1d",
+  m."ws_time_1mo",
+  m."ws_distinct_product",
+  m."ws_bucket_price_0_01",
+  m."ws_where_sketches",
   m."product",
   m."price",
   m."sold_at",
@@ -25,7 +29,7 @@ JOIN (VALUES
   ('shard-b', '00277.0000000000')
 ) AS cut (shard, through)
 ON m."ws_shard" = cut.shard AND m."ws_position" <= cut.through
-QUALIFY row_number() OVER (PARTITION BY m."ws_shard", m."ws_position" ORDER BY m."ws_rowlogic" DESC, m."ws_hash_hi", m."ws_hash_lo") = 1;
+QUALIFY row_number() OVER (PARTITION BY m."ws_shard", m."ws_position" ORDER BY m."ws_outcome" = 'erased' DESC, m."ws_rowlogic" DESC, m."ws_hash_hi", m."ws_hash_lo") = 1;
 CREATE TEMP TABLE "duplicates" AS
 WITH again AS (
   SELECT "ws_id_hi"
@@ -41,12 +45,16 @@ QUALIFY s."ws_arrival" - lag(s."ws_arrival") OVER (PARTITION BY s."ws_id_hi", s.
 CREATE TEMP VIEW "rows" AS
 SELECT
   s."ws_shard",
-  CASE WHEN d."ws_position" IS NULL THEN s."ws_outcome" ELSE 'duplicate' END AS "ws_outcome",
+  CASE WHEN d."ws_position" IS NULL OR s."ws_outcome" = 'erased' THEN s."ws_outcome" ELSE 'duplicate' END AS "ws_outcome",
   CASE WHEN d."ws_position" IS NULL THEN s."ws_reason" END AS "ws_reason",
   s."ws_hash_hi",
   s."ws_hash_lo",
   s."ws_time_1h",
   s."ws_time_1d",
+  s."ws_time_1mo",
+  s."ws_distinct_product",
+  s."ws_bucket_price_0_01",
+  s."ws_where_sketches",
   s."product",
   s."price",
   s."sold_at",

@@ -1,0 +1,70 @@
+CREATE TEMP VIEW "stored" AS
+SELECT
+  m."ws_shard",
+  m."ws_position",
+  m."ws_arrival",
+  m."ws_outcome",
+  m."ws_reason",
+  m."ws_hash_hi",
+  m."ws_hash_lo",
+  m."ws_id_hi",
+  m."ws_id_lo",
+  m."ws_time_1h",
+  m."ws_time_1d",
+  m."ws_time_1mo",
+  m."ws_distinct_product",
+  m."ws_bucket_price_0_01",
+  m."ws_where_sketches",
+  m."product",
+  m."price",
+  m."sold_at",
+  m."items",
+  m."through",
+  m."ws_position" > since.covered AS ws_added
+FROM read_parquet([
+  '/data/it''s one.parquet',
+  '/data/two.parquet'
+], hive_partitioning = false) AS m
+JOIN (VALUES
+  ('shard-a', '00299.0000000000', '003100.0000000002'),
+  ('shard-b', '', '')
+) AS since (shard, reached, covered)
+ON m."ws_shard" = since.shard AND m."ws_position" > since.reached
+JOIN (VALUES
+  ('shard-a', '003100.0000000003'),
+  ('shard-b', '00277.0000000000')
+) AS cut (shard, through)
+ON m."ws_shard" = cut.shard AND m."ws_position" <= cut.through;
+CREATE TEMP TABLE "duplicates" AS
+WITH again AS (
+  SELECT "ws_id_hi"
+  FROM "stored"
+  WHERE "ws_id_hi" IS NOT NULL
+  GROUP BY "ws_id_hi"
+  HAVING count(*) > 1
+)
+SELECT s."ws_shard", s."ws_position"
+FROM "stored" AS s
+JOIN again ON s."ws_id_hi" = again."ws_id_hi"
+QUALIFY s."ws_arrival" - lag(s."ws_arrival") OVER (PARTITION BY s."ws_id_hi", s."ws_id_lo" ORDER BY s."ws_position") <= 900000;
+CREATE TEMP VIEW "rows" AS
+SELECT
+  s."ws_shard",
+  CASE WHEN d."ws_position" IS NULL OR s."ws_outcome" = 'erased' THEN s."ws_outcome" ELSE 'duplicate' END AS "ws_outcome",
+  CASE WHEN d."ws_position" IS NULL THEN s."ws_reason" END AS "ws_reason",
+  s."ws_hash_hi",
+  s."ws_hash_lo",
+  s."ws_time_1h",
+  s."ws_time_1d",
+  s."ws_time_1mo",
+  s."ws_distinct_product",
+  s."ws_bucket_price_0_01",
+  s."ws_where_sketches",
+  s."product",
+  s."price",
+  s."sold_at",
+  s."items",
+  s."through"
+FROM "stored" AS s
+LEFT JOIN "duplicates" AS d ON s."ws_shard" = d."ws_shard" AND s."ws_position" = d."ws_position"
+WHERE s.ws_added;
