@@ -1,0 +1,108 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Options says where a pipeline's stores are, and how they are used.
+type Options struct {
+	Items  string // name of the table of real-time items and dedup segments
+	Ledger string // name of the table of ledger rows, pointer, plans and loads
+	Bucket string // of the master dataset, the views and the spools of loads
+
+	// Buckets is over how many partitions the items of a shard are spread that has
+	// none yet; 0: DefaultBuckets. A partition takes 1,000 writes of a kilobyte a
+	// second, and a query asks each of them.
+	Buckets int
+	// KeepReplaced is how long files of the master dataset are kept after others took
+	// their place: longer than any reader takes. 0: only readers of this process exist,
+	// and a file goes with the last of them.
+	KeepReplaced time.Duration
+	// Now is the clock by which replaced files are deleted; nil: the machine's.
+	Now func() time.Time
+	// PathStyle addresses the bucket in the path and not in the host's name, as
+	// stand-ins on one machine want it.
+	PathStyle bool
+	Logger    *slog.Logger // nil: slog.Default
+}
+
+// DefaultBuckets is enough for what a shard takes in a second, if each event
+// touches three cells that no other one does.
+const DefaultBuckets = 4
+
+// Store gives the ports of one pipeline.
+type Store struct {
+	options Options
+	dynamo  *dynamodb.Client
+	s3      *s3.Client
+
+	mu      sync.Mutex
+	masters map[string]*Master // by generation
+}
+
+// The bounds of retries. Each wait is drawn at random below a bound that doubles
+// from try to try, up to maxBackoff.
+const (
+	attempts   = 8
+	maxBackoff = 2 * time.Second
+)
+
+// connections is how many are kept open to one endpoint: as many as requests are
+// under way at a time.
+const connections = 64
+
+// Open gives the stores in a region and account. It asks nothing of them yet.
+func Open(config sdk.Config, options Options) (*Store, error) {
+	for what, name := range map[string]string{"table of items": options.Items, "table of the ledger": options.Ledger, "bucket": options.Bucket} {
+		if name == "" {
+			return nil, fmt.Errorf("opening the stores: the %s has no name", what)
+		}
+	}
+	if options.Buckets == 0 {
+		options.Buckets = DefaultBuckets
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	config.Retryer = func() sdk.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
+	}
+	if config.HTTPClient == nil {
+		config.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = connections })
+	}
+	return &Store{
+		options: options,
+		dynamo:  dynamodb.NewFromConfig(config),
+		masters: map[string]*Master{},
+		s3:      s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = options.PathStyle }),
+	}, nil
+}
+
+// pause waits before a try, counted from 1, of something that the SDK does not
+// send again by itself.
+func pause(ctx context.Context, try int) error {
+	most := min(50*time.Millisecond<<(try-1), maxBackoff)
+	timer := time.NewTimer(rand.N(most) + 1)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
