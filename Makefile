@@ -80,6 +80,18 @@ lint: $(STATICCHECK) ## gofmt, go vet, staticcheck
 	$(STATICCHECK) ./...
 	$(STATICCHECK) -tags clients ./...
 
+# The CDK app is a module of its own. Its tests need Node.js.
+.PHONY: infra-test
+infra-test: $(STATICCHECK) ## check the CDK app: lint, the configuration's errors, the templates (a minute; minutes the first time)
+	cd infra && $(GO) vet ./... && $(STATICCHECK) ./... && $(GO) test -shuffle=on -timeout 15m ./...
+
+.PHONY: functions
+functions: ## build the Lambda functions' programs into bin/functions
+	@set -e; for name in $(notdir $(wildcard functions/*)); do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -tags lambda.norpc -ldflags '-s -w -buildid=' \
+			-o bin/functions/$$name/bootstrap ./functions/$$name; \
+	done
+
 .PHONY: generate
 generate: ## make the generated files anew
 	$(GO) generate ./...

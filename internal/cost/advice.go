@@ -72,7 +72,7 @@ func (m model) changes() []change {
 	if m.Shards == 0 {
 		after.Shards = int(math.Ceil(1.25 * m.shardsNeeded(1)))
 		if after.Shards <= maxShards {
-			add(after, "provision %d shards (a quarter more than the average takes) instead of a stream on demand, if the traffic is even", after.Shards)
+			add(after, "provision the stream (`--shards %d`, a quarter more than the average takes) instead of letting it grow on demand, if the traffic is even", after.Shards)
 		}
 	}
 	after = m
@@ -85,7 +85,7 @@ func (m model) changes() []change {
 	add(after, "send fewer, larger events (an order with its items rather than an event for each item): Firehose bills an event of %d bytes like one of %.0f; this is the most that there is to save", m.EventBytes, roundUp(float64(m.EventBytes), firehoseRound))
 	after = m
 	after.window = 10 * m.window
-	add(after, "let the speed function wait %.0f s instead of %.0f s for a batch to fill: fewer writes, answers as much later", after.window, m.window)
+	add(after, "let the speed function wait %.0f s instead of %.0f s for a batch to fill, `speed: {window: %.0fs}` in the deployment's configuration: fewer writes, answers as much later", after.window, m.window, after.window)
 	if each := max(m.batchEvery, batchMinSeconds); each < 6*3600 {
 		after = m
 		after.batchEvery = 6 * 3600

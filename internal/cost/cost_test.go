@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -112,7 +113,7 @@ func TestAdviceSavesWhatItSays(t *testing.T) {
 	traffic.Shards = 2
 	after := estimate(t, sales(t), traffic)
 	for _, a := range before.Advice {
-		if strings.HasPrefix(a.Change, "provision 2 shards") {
+		if strings.HasPrefix(a.Change, "provision the stream (`--shards 2`") {
 			if saved := before.USD - after.USD; math.Abs(a.USD-saved) > 0.005 {
 				t.Errorf("the advice says $ %.2f, the other estimate saves $ %.2f", a.USD, saved)
 			}
@@ -215,6 +216,31 @@ func TestThePriceTable(t *testing.T) {
 	} {
 		if _, err := readPrices([]byte(text)); err == nil {
 			t.Errorf("a price table with %s was taken", name)
+		}
+	}
+}
+
+// What docs/cost.md shows is what the command prints.
+func TestTheDocumentedEstimate(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "cost.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	def, err := definition.Load(filepath.Join("..", "..", "examples", "flights", "pipeline.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const command = "$ watershed cost examples/flights/pipeline.yaml --events-per-second 200\n"
+	_, shown, found := strings.Cut(string(page), command)
+	shown, _, ended := strings.Cut(shown, "```")
+	if !found || !ended {
+		t.Fatalf("docs/cost.md does not show %s", command)
+	}
+	text := estimate(t, def, typical(200)).Text()
+	for _, part := range strings.Split(shown, "  ...\n") {
+		if !strings.Contains(text, part) {
+			t.Errorf("docs/cost.md shows\n%s\nwhich is not in\n%s", part, text)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 type Estimate struct {
 	Pipeline string    `json:"pipeline"`
 	Region   string    `json:"region"`
-	Prices   string    `json:"prices"` // the day on which the prices were looked up
+	Prices   string    `json:"prices"` // the price table's day
 	Services []Service `json:"services"`
 	Lines    []Line    `json:"lines"`
 	USD      float64   `json:"usd"` // in all

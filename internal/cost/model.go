@@ -43,7 +43,7 @@ const (
 	storedShare    = 0.7  // of an event's bytes, in the master dataset's Parquet
 	storedOverhead = 60.0 // bytes of a row's other columns
 
-	alarms = 10
+	alarms = 13
 )
 
 // model is what decides a bill. Advice is a model with something changed.
@@ -138,7 +138,7 @@ func (m model) shards() float64 {
 	if m.Shards > 0 {
 		return float64(m.Shards)
 	}
-	return max(onDemandShards, 2*m.shardsNeeded(m.eventsPerRecord))
+	return max(onDemandShards, math.Ceil(2*m.shardsNeeded(m.eventsPerRecord)))
 }
 
 // speedUse is what the speed layer uses in a second.

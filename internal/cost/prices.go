@@ -22,7 +22,7 @@ type price struct {
 
 // priceTable is prices.yaml.
 type priceTable struct {
-	Date   string // ISO 8601: the day on which the prices were looked up
+	Date   string // ISO 8601: the day as of which the table was made
 	Region string
 	Prices map[string]price
 }

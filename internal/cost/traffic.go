@@ -52,13 +52,13 @@ func (t Traffic) check() error {
 	case t.Shards < 0 || t.Shards > maxShards:
 		return wrong("Shards", "is from 1 to %d, or 0 for a stream on demand", maxShards)
 	}
-	if need := t.shardsNeeded(1); t.Shards > 0 && float64(t.Shards) < need {
+	if need := math.Ceil(t.shardsNeeded(1)); t.Shards > 0 && float64(t.Shards) < need {
 		return wrong("Shards", "has to be %.0f or more: a shard takes %d records and 1 MiB a second", need, shardRecords)
 	}
 	return nil
 }
 
-// shardsNeeded is how many shards take the traffic if a record holds so many events.
+// shardsNeeded is how many shards, and what part of one, take the traffic if a record holds so many events.
 func (t Traffic) shardsNeeded(eventsPerRecord float64) float64 {
-	return math.Ceil(max(t.EventsPerSecond/eventsPerRecord/shardRecords, t.EventsPerSecond*float64(t.EventBytes)/shardBytes))
+	return max(t.EventsPerSecond/eventsPerRecord/shardRecords, t.EventsPerSecond*float64(t.EventBytes)/shardBytes)
 }

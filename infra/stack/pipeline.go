@@ -1,0 +1,139 @@
+package stack
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskinesis"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskinesisfirehose"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/watershed-data/watershed/infra/config"
+	"github.com/watershed-data/watershed/internal/definition"
+)
+
+// PipelineProps is what a pipeline's stack is made of.
+type PipelineProps struct {
+	Definition *definition.Definition
+	Config     config.Config
+	Functions  string // folder with a folder for each function, which holds its bootstrap
+}
+
+// Check says what the stack cannot be made of. It needs no CDK.
+func (p PipelineProps) Check() error {
+	if p.Definition == nil {
+		return errors.New("making the stack: there is no definition")
+	}
+	return functionProgramsExist(p.Functions)
+}
+
+// Pipeline is the stack of one pipeline.
+type Pipeline struct {
+	Stack        awscdk.Stack
+	Stream       awskinesis.IStream
+	StreamIsOurs bool // made here, not imported
+	Buckets      *Buckets
+	Tables       *Tables
+	Catalog      *Catalog
+	Functions    *Functions
+	DeliveryRole awsiam.Role
+	Delivery     awskinesisfirehose.DeliveryStream
+}
+
+// NewPipeline adds a pipeline's stack to an app.
+func NewPipeline(app constructs.Construct, props PipelineProps) (*Pipeline, error) {
+	if err := props.Check(); err != nil {
+		return nil, err
+	}
+	def, chosen := props.Definition, props.Config
+	name := StackName(def.Pipeline)
+	stack := awscdk.NewStack(app, jsii.String(name), &awscdk.StackProps{
+		StackName:             jsii.String(name),
+		Description:           jsii.String("Watershed pipeline " + def.Pipeline),
+		TerminationProtection: jsii.Bool(chosen.Retain),
+	})
+	awscdk.Tags_Of(stack).Add(jsii.String("watershed:pipeline"), jsii.String(def.Pipeline), nil)
+
+	p := &Pipeline{Stack: stack, StreamIsOurs: chosen.Stream.Mode != config.Imported}
+	removal := removalPolicy(chosen.Retain)
+	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{
+		Description:       jsii.String("Encrypts the events, views and ledger of Watershed pipeline " + def.Pipeline),
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     removal,
+	})
+	p.Stream = NewStream(stack, "Stream", StreamProps{Name: def.Pipeline, Config: chosen.Stream, Key: key, Removal: removal})
+	p.Buckets = NewBuckets(stack, "Buckets", BucketsProps{Master: chosen.Master, Key: key, Removal: removal})
+	p.Tables = NewTables(stack, "Tables", TablesProps{Key: key, Removal: removal, Retain: chosen.Retain})
+	p.Catalog = NewCatalog(stack, "Catalog", CatalogProps{Definition: def, Buckets: p.Buckets, Key: key, ScanLimitGiB: chosen.Athena.ScanLimitGiB})
+	functions, err := NewFunctions(stack, "Functions", FunctionsProps{
+		Definition: def, Programs: props.Functions, Speed: chosen.Speed, Stream: p.Stream, Tables: p.Tables, Key: key, Removal: removal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Functions = functions
+	p.DeliveryRole = NewDeliveryRole(stack, "DeliveryRole")
+	p.Delivery = NewDelivery(stack, "Delivery", DeliveryProps{
+		Config: chosen.Delivery, Stream: p.Stream, Prefix: rowsPrefix(def), Role: p.DeliveryRole, Transform: functions.Transform, Catalog: p.Catalog, Buckets: p.Buckets, Key: key, Removal: removal,
+	})
+	NewAlarms(stack, "Alarms", AlarmsProps{Topic: chosen.Alarms.Topic, Delivery: chosen.Delivery, Pipeline: p})
+	p.outputs()
+	suppress(p)
+	return p, nil
+}
+
+// outputs names what a user or a script needs of the stack.
+func (p *Pipeline) outputs() {
+	for name, value := range map[string]*string{
+		"StreamName":   p.Stream.StreamName(),
+		"MasterBucket": p.Buckets.Master.BucketName(),
+		"ViewsBucket":  p.Buckets.Views.BucketName(),
+		"ItemsTable":   p.Tables.Items.TableName(),
+		"LedgerTable":  p.Tables.Ledger.TableName(),
+		"Database":     p.Catalog.Database,
+		"WorkGroup":    p.Catalog.WorkGroup.Name(),
+	} {
+		awscdk.NewCfnOutput(p.Stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})
+	}
+}
+
+func removalPolicy(retain bool) awscdk.RemovalPolicy {
+	if retain {
+		return awscdk.RemovalPolicy_RETAIN
+	}
+	return awscdk.RemovalPolicy_DESTROY
+}
+
+var (
+	notInStackNames    = regexp.MustCompile(`[^A-Za-z0-9-]+`)
+	notInDatabaseNames = regexp.MustCompile(`[^a-z0-9_]+`)
+)
+
+// StackName is the name of a pipeline's stack.
+func StackName(pipeline string) string {
+	return plain("watershed-", pipeline, notInStackNames, "-", 100)
+}
+
+// databaseName is the name of a pipeline's database in Glue, which knows lower case.
+func databaseName(pipeline string) string {
+	return plain("watershed_", pipeline, notInDatabaseNames, "_", 100)
+}
+
+// plain makes a name of a pipeline's. Names that lose something get a hash of what
+// they were, so that two pipelines never share one.
+func plain(prefix, pipeline string, not *regexp.Regexp, instead string, most int) string {
+	kept := not.ReplaceAllString(pipeline, instead)
+	if kept == pipeline && len(kept) <= most {
+		return prefix + kept
+	}
+	sum := sha256.Sum256([]byte(pipeline))
+	return fmt.Sprintf("%s%s%s%s", prefix, strings.Trim(kept[:min(len(kept), most)], instead), instead, hex.EncodeToString(sum[:4]))
+}
