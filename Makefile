@@ -1,7 +1,8 @@
 # Watershed's tasks. `make help` lists them.
 #
 # Building needs Go 1.26 and a C compiler with its C++ library (DuckDB is linked
-# in). Tests also need Python 3 with venv, Maven and Java 17, for stand-ins of AWS.
+# in). Tests also need Python 3 with venv, Maven and Java 17, for stand-ins of AWS,
+# and Node.js 20 for the CDK app.
 # Everything else is fetched, pinned, into .tools.
 
 STATICCHECK_VERSION := v0.8.2
@@ -43,6 +44,7 @@ test: lint $(VENV)/ready $(YEAR) standins ## lint, then all tests, also those wi
 	WATERSHED_TEST_PYTHON=$(VENV)/bin/python WATERSHED_TEST_FLIGHTS=$(YEAR) \
 	WATERSHED_TEST_DYNAMODB=$(DYNAMODB) WATERSHED_TEST_MINISTACK=$(MINISTACK)/bin/ministack \
 	$(GO) test -shuffle=on -timeout 30m -tags clients ./...
+	$(MAKE) infra-test
 
 .PHONY: standins
 standins: $(DYNAMODB)/ready $(MINISTACK)/ready ## fetch what stands in for AWS in tests
