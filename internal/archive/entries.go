@@ -1,13 +1,11 @@
 package archive
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
-	"github.com/watershed-data/watershed/internal/pages"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -52,32 +50,12 @@ func (e *entries) elsewhere(positions *format.Statistics) bool {
 	return len(least) > 0 && string(least) > e.through || len(most) > 0 && string(most) <= e.after
 }
 
-func (e *entries) group(group parquet.RowGroup, columns []int) (err error) {
-	readers := make([]*pages.Reader, len(columns))
-	for i, c := range columns {
-		if readers[i], err = pages.NewReader(group, c, 0); err != nil {
-			return fmt.Errorf("reading the master dataset: %w", err)
-		}
-		defer func() {
-			if closing := readers[i].Close(); err == nil {
-				err = closing
-			}
-		}()
-	}
-	values := make([]parquet.Value, len(columns))
-	for range group.NumRows() {
-		for i := range readers {
-			if values[i], err = readers[i].Next(); err != nil {
-				return fmt.Errorf("reading the master dataset: %w", err)
-			}
-		}
+func (e *entries) group(group parquet.RowGroup, columns []int) error {
+	return eachRow(group, columns, 0, group.NumRows(), func(_ int64, values []parquet.Value) error {
 		key := values[1].ByteArray()
 		if string(values[0].ByteArray()) != e.shard || string(key) <= e.after || string(key) > e.through {
-			continue
+			return nil
 		}
-		if err := e.fn(key, hashOf(values[2], values[3])); err != nil {
-			return err
-		}
-	}
-	return nil
+		return e.fn(key, hashOf(values[2], values[3]))
+	})
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/watershed-data/watershed/internal/pages"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 )
@@ -132,32 +131,19 @@ func keysOf(through map[string]protocol.Position) map[string]string {
 	return out
 }
 
-func (e *Erasure) group(ctx context.Context, group parquet.RowGroup, at *places, limits map[string]string, fn func(shard string)) (err error) {
-	places := [...]int{at.shard, at.position, at.key, at.stray, at.idHigh, at.idLow, at.outcome}
-	var readers [len(places)]*pages.Reader
-	for i, c := range places {
-		if readers[i], err = pages.NewReader(group, c, 0); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, readers[i].Close()) }()
-	}
+func (e *Erasure) group(ctx context.Context, group parquet.RowGroup, at *places, limits map[string]string, fn func(shard string)) error {
+	columns := []int{at.shard, at.position, at.key, at.stray, at.idHigh, at.idLow, at.outcome}
 	var row candidate
-	for n := range group.NumRows() {
+	return eachRow(group, columns, 0, group.NumRows(), func(n int64, v []parquet.Value) error {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
-		}
-		var v [len(places)]parquet.Value
-		for i := range readers {
-			if v[i], err = readers[i].Next(); err != nil {
-				return err
-			}
 		}
 		row.set(v[0], v[1], v[2], v[3], v[4], v[5], v[6])
 		if e.wants(&row, limits) {
 			fn(row.shard)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // candidate is what of a row says whether it is to be erased.

@@ -9,7 +9,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/watershed-data/watershed/internal/definition"
-	"github.com/watershed-data/watershed/internal/pages"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 )
@@ -145,31 +144,13 @@ func (f *RejectedFile) find(group parquet.RowGroup, most func(reason string) int
 	return rows, err
 }
 
-// each steps through rows of some columns of a row group.
-func (f *RejectedFile) each(group parquet.RowGroup, columns []int, first, end int64, fn func(row int64, values []parquet.Value) error) (err error) {
-	readers := make([]*pages.Reader, len(columns))
+// each steps through rows of some of rejectedColumns of a row group.
+func (f *RejectedFile) each(group parquet.RowGroup, columns []int, first, end int64, fn func(row int64, values []parquet.Value) error) error {
+	places := make([]int, len(columns))
 	for i, c := range columns {
-		if readers[i], err = pages.NewReader(group, f.columns[c], first); err != nil {
-			return fmt.Errorf("reading column %s of the master dataset: %w", rejectedColumns[c], err)
-		}
-		defer func() {
-			if closing := readers[i].Close(); err == nil {
-				err = closing
-			}
-		}()
+		places[i] = f.columns[c]
 	}
-	values := make([]parquet.Value, len(columns))
-	for row := first; row < end; row++ {
-		for i, r := range readers {
-			if values[i], err = r.Next(); err != nil {
-				return fmt.Errorf("reading column %s of the master dataset: %w", rejectedColumns[columns[i]], err)
-			}
-		}
-		if err := fn(row, values); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachRow(group, places, first, end, fn)
 }
 
 // row reads one row.

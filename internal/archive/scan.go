@@ -8,7 +8,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/watershed-data/watershed/internal/definition"
-	"github.com/watershed-data/watershed/internal/pages"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 )
@@ -72,34 +71,14 @@ func leaves(f *parquet.File, names ...string) ([]int, error) {
 	return columns, nil
 }
 
-func scanGroup(group parquet.RowGroup, columns []int, fn func(row *Stored) error) (err error) {
-	var readers [len(stored)]*pages.Reader
-	for i, c := range columns {
-		if readers[i], err = pages.NewReader(group, c, 0); err != nil {
-			return fmt.Errorf("reading column %s of the master dataset: %w", stored[i], err)
-		}
-		defer func() {
-			if closing := readers[i].Close(); err == nil {
-				err = closing
-			}
-		}()
-	}
+func scanGroup(group parquet.RowGroup, columns []int, fn func(row *Stored) error) error {
 	var row Stored
-	var values [len(stored)]parquet.Value
-	for range group.NumRows() {
-		for i := range readers {
-			if values[i], err = readers[i].Next(); err != nil {
-				return fmt.Errorf("reading column %s of the master dataset: %w", stored[i], err)
-			}
-		}
-		if err := row.read(values); err != nil {
+	return eachRow(group, columns, 0, group.NumRows(), func(_ int64, values []parquet.Value) error {
+		if err := row.read([len(stored)]parquet.Value(values)); err != nil {
 			return err
 		}
-		if err := fn(&row); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fn(&row)
+	})
 }
 
 // hashOf joins the halves of a row's hash.

@@ -2,13 +2,11 @@ package archive
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
-	"github.com/watershed-data/watershed/internal/pages"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 )
 
@@ -64,33 +62,13 @@ func (s Since) after(positions, arrivals *format.Statistics) bool {
 	return len(most) == 8 && int64(binary.LittleEndian.Uint64(most)) < s.Arrival
 }
 
-func (s Since) group(group parquet.RowGroup, columns []int, fn func(*Sighting) error) (err error) {
-	readers := make([]*pages.Reader, len(columns))
-	for i, c := range columns {
-		if readers[i], err = pages.NewReader(group, c, 0); err != nil {
-			return fmt.Errorf("reading the master dataset: %w", err)
-		}
-		defer func() {
-			if closing := readers[i].Close(); err == nil {
-				err = closing
-			}
-		}()
-	}
-	values := make([]parquet.Value, len(columns))
-	for range group.NumRows() {
-		for i := range readers {
-			if values[i], err = readers[i].Next(); err != nil {
-				return fmt.Errorf("reading the master dataset: %w", err)
-			}
-		}
+func (s Since) group(group parquet.RowGroup, columns []int, fn func(*Sighting) error) error {
+	return eachRow(group, columns, 0, group.NumRows(), func(_ int64, values []parquet.Value) error {
 		row := Sighting{Shard: values[0].ByteArray(), Position: values[1].ByteArray(), Arrival: values[2].Int64()}
 		if values[3].IsNull() || row.Arrival < s.Arrival || string(row.Position) < s.Position {
-			continue
+			return nil
 		}
 		row.ID = rowlogic.Identity{Hi: uint64(values[3].Int64()), Lo: uint64(values[4].Int64())}
-		if err := fn(&row); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fn(&row)
+	})
 }
