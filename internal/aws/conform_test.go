@@ -8,6 +8,7 @@ import (
 	"github.com/watershed-data/watershed/internal/aws"
 	"github.com/watershed-data/watershed/internal/conform"
 	"github.com/watershed-data/watershed/internal/protocol"
+	"github.com/watershed-data/watershed/internal/standin"
 )
 
 // inTables opens stores of which only the tables are there.
@@ -24,7 +25,7 @@ func inBucket(t *testing.T) *aws.Store {
 
 func open(t *testing.T, endpoint string, o aws.Options) *aws.Store {
 	t.Helper()
-	s, err := aws.Open(config(endpoint), o)
+	s, err := aws.Open(standin.Config(endpoint), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/watershed-data/watershed/internal/aws"
+	"github.com/watershed-data/watershed/internal/standin"
 )
 
 // faults is a way to a stand-in on which requests meet with accidents.
@@ -160,7 +161,7 @@ func (f *faults) half(r *http.Request, op string) (*http.Response, error) {
 // over opens stores to which requests go with accidents.
 func over(t *testing.T, endpoint string, o aws.Options, meet func(r *http.Request, n int) accident) *aws.Store {
 	t.Helper()
-	c := config(endpoint)
+	c := standin.Config(endpoint)
 	c.HTTPClient = &faults{meet: meet}
 	s, err := aws.Open(c, o)
 	if err != nil {

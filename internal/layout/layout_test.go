@@ -21,6 +21,8 @@ const module = "github.com/watershed-data/watershed/"
 var rank = map[string]int{
 	"column":      0,
 	"kpl":         0,
+	"deployment":  0,
+	"standin":     0,
 	"delimited":   0,
 	"doubleentry": 0,
 	"expr":        1,
