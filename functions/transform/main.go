@@ -6,22 +6,18 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/config"
 
-	"github.com/watershed-data/watershed/internal/aws/stream"
-	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/functions/internal/parts"
 	"github.com/watershed-data/watershed/internal/firehose"
 )
 
 func main() {
-	logger := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	logger := parts.Logger()
 	handler, err := wire(context.Background(), logger)
 	if err != nil {
 		logger.Error("the function does not start", "error", err)
@@ -31,17 +27,14 @@ func main() {
 }
 
 func wire(ctx context.Context, logger *slog.Logger) (*firehose.Handler, error) {
-	def, err := definition.Load(cmp.Or(os.Getenv("WATERSHED_DEFINITION"), "pipeline.yaml"))
+	p, err := parts.Open(ctx, logger)
 	if err != nil {
 		return nil, err
 	}
-	account, err := config.LoadDefaultConfig(ctx)
+	handler, err := firehose.NewHandler(p.Definition, p.Stream, logger)
 	if err != nil {
-		return nil, fmt.Errorf("loading the account's configuration: %w", err)
+		return nil, err
 	}
-	source, err := stream.New(account, os.Getenv("WATERSHED_STREAM"))
-	if err != nil {
-		return nil, fmt.Errorf("reading WATERSHED_STREAM: %w", err)
-	}
-	return firehose.NewHandler(def, source, logger)
+	handler.Metrics = p.Metrics
+	return handler, nil
 }

@@ -20,7 +20,7 @@ func inTables(t *testing.T) *aws.Store {
 // inBucket opens stores of which only the bucket is there.
 func inBucket(t *testing.T) *aws.Store {
 	t.Helper()
-	return open(t, ministack, aws.Options{Items: "none", Ledger: "none", Bucket: newBucket(t), PathStyle: true})
+	return open(t, ministack, inNewBucket(t))
 }
 
 func open(t *testing.T, endpoint string, o aws.Options) *aws.Store {
@@ -56,7 +56,7 @@ func TestLoadsConform(t *testing.T) {
 	t.Parallel()
 	conform.Loads(t, func(t *testing.T) protocol.Loads {
 		o := tablesAt(t, ministack) // one account holds both the table and the bucket
-		o.Bucket, o.PathStyle = newBucket(t), true
+		o.Views, o.PathStyle = newBucket(t), true
 		return open(t, ministack, o).Loads()
 	})
 }

@@ -1,5 +1,5 @@
 // Package aws is the ports' home on AWS: ledger, real-time items and loads in two
-// tables of DynamoDB, master dataset and views in a bucket of S3.
+// tables of DynamoDB, master dataset and views in buckets of S3.
 //
 // Both tables have a partition key pk and a sort key sk, texts:
 //
@@ -10,7 +10,9 @@
 //	        G#pointer          pointer                     the pointer
 //	        G#plans            RUN                         a run's plan
 //	        G#journals         NAME                        how a layer stands
+//	        G#notes            SHARD                       where a reader last found a shard's tip
 //	        #loads             SHARD                       a load, of no generation
+//	        #generation        #generation                 the generation that the stores are of
 //
 // G is the generation. DIMS is the SHA-256 of the dimension values, so that values
 // of any length make a key; TIME, DIMS and EPOCH are hexadecimal digits of a fixed

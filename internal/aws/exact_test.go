@@ -81,7 +81,7 @@ func TestAnObjectWhoseReplyWasLostIsKnownToHaveLanded(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	content := func(w io.Writer) error { _, err := io.WriteString(w, "content"); return err }
-	o := aws.Options{Items: "none", Ledger: "none", Bucket: newBucket(t), PathStyle: true}
+	o := inNewBucket(t)
 	lossy := func() *aws.Store { return over(t, ministack, o, first(replyLost, "PUT")) }
 	f, err := lossy().Master("g").Put(ctx, "s", content)
 	if err != nil {
@@ -123,7 +123,7 @@ func TestAnObjectWhoseReplyWasLostIsKnownToHaveLanded(t *testing.T) {
 func TestAReplyThatBreaksOffIsReadAgain(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	o := aws.Options{Items: "none", Ledger: "none", Bucket: newBucket(t), PathStyle: true}
+	o := inNewBucket(t)
 	f, err := open(t, ministack, o).Master("g").Put(ctx, "s", func(w io.Writer) error { _, err := io.WriteString(w, "0123456789"); return err })
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +294,7 @@ func TestCountsAreExactWhateverHappensToRequests(t *testing.T) {
 func TestAListingIsOfOneMoment(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	o := aws.Options{Items: "none", Ledger: "none", Bucket: newBucket(t), PathStyle: true}
+	o := inNewBucket(t)
 	content := func(w io.Writer) error { _, err := io.WriteString(w, "content"); return err }
 	other := open(t, ministack, o).Master("g")
 	old, err := other.Put(ctx, "s", content)
@@ -321,7 +321,8 @@ func TestAListingIsOfOneMoment(t *testing.T) {
 func TestAReplacementIsKnownBehindAnother(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	o := aws.Options{Items: "none", Ledger: "none", Bucket: newBucket(t), PathStyle: true, KeepReplaced: time.Hour}
+	o := inNewBucket(t)
+	o.KeepReplaced = time.Hour
 	content := func(w io.Writer) error { _, err := io.WriteString(w, "content"); return err }
 	other := open(t, ministack, o).Master("g")
 	var old [2]protocol.File
@@ -367,7 +368,8 @@ func TestReplacedFilesGoAfterTheirTime(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	now := time.Now()
-	o := aws.Options{Items: "none", Ledger: "none", Bucket: newBucket(t), PathStyle: true, KeepReplaced: time.Hour, Now: func() time.Time { return now }}
+	o := inNewBucket(t)
+	o.KeepReplaced, o.Now = time.Hour, func() time.Time { return now }
 	content := func(w io.Writer) error { _, err := io.WriteString(w, "content"); return err }
 	m := open(t, ministack, o).Master("g")
 	var names []string
@@ -420,7 +422,7 @@ func TestAJournalKeepsTheLastText(t *testing.T) {
 func TestAVersionThatIsHalfDeletedHasNoManifest(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	o := aws.Options{Items: "none", Ledger: "none", Bucket: newBucket(t), PathStyle: true}
+	o := inNewBucket(t)
 	v := open(t, ministack, o).Views("g")
 	const version = "v00000001-x"
 	if _, err := v.Create(ctx, version, "a.parquet", func(w io.Writer) error { _, err := io.WriteString(w, "content"); return err }); err != nil {

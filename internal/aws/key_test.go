@@ -81,7 +81,7 @@ func TestATokenNamesEveryOpenPart(t *testing.T) {
 
 func TestStoresHaveNames(t *testing.T) {
 	t.Parallel()
-	for _, o := range []Options{{}, {Items: "i", Ledger: "l"}, {Items: "i", Bucket: "b"}, {Ledger: "l", Bucket: "b"}} {
+	for _, o := range []Options{{}, {Ledger: "l", Master: "m", Views: "v"}, {Items: "i", Master: "m", Views: "v"}, {Items: "i", Ledger: "l", Views: "v"}, {Items: "i", Ledger: "l", Master: "m"}} {
 		if _, err := Open(sdk.Config{}, o); err == nil {
 			t.Errorf("stores were opened with %+v", o)
 		}

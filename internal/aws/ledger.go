@@ -40,6 +40,27 @@ func (l *Ledger) Shards(ctx context.Context) (out []string, err error) {
 	return out, nil
 }
 
+// Rows implements protocol.Ledger. A query is no snapshot: each of its rows is
+// consistent for itself.
+func (l *Ledger) Rows(ctx context.Context) (map[string]protocol.Row, error) {
+	out := map[string]protocol.Row{}
+	err := l.table.query(ctx, &dynamodb.QueryInput{
+		KeyConditionExpression:    str("pk = :pk"),
+		ExpressionAttributeValues: record{":pk": text(l.rows())},
+	}, func(r record) error {
+		var row protocol.Row
+		if err := getBody(r, &row); err != nil {
+			return fmt.Errorf("the row of %s: %w", textOf(r, sorting), err)
+		}
+		out[textOf(r, sorting)] = row
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger's rows: %w", err)
+	}
+	return out, nil
+}
+
 // Row implements protocol.Ledger.
 func (l *Ledger) Row(ctx context.Context, shard string) (row protocol.Row, ok bool, err error) {
 	if ok, err = l.table.value(ctx, l.rows(), shard, &row); err != nil {

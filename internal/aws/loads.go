@@ -24,7 +24,7 @@ type Loads struct {
 
 // Loads gives the loads.
 func (s *Store) Loads() *Loads {
-	return &Loads{table: &table{s.dynamo, s.options.Ledger}, bucket: s.bucket()}
+	return &Loads{table: &table{s.dynamo, s.options.Ledger}, bucket: s.bucket(s.options.Views)}
 }
 
 // loadsKey is the partition of all loads. No generation is empty.

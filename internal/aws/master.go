@@ -55,7 +55,7 @@ func (s *Store) Master(generation string) *Master {
 	m := s.masters[generation]
 	if m == nil {
 		m = &Master{
-			bucket: s.bucket(), prefix: "master/" + generation + "/", keep: s.options.KeepReplaced, now: s.options.Now, logger: s.options.Logger,
+			bucket: s.bucket(s.options.Master), prefix: "master/" + generation + "/", keep: s.options.KeepReplaced, now: s.options.Now, logger: s.options.Logger,
 			replaced: map[string]int64{}, pins: map[int64]int{},
 		}
 		s.masters[generation] = m
@@ -110,6 +110,10 @@ func (m *Master) putListing(ctx context.Context, l listing, etag string) error {
 
 // Key gives the key in the bucket of a file.
 func (m *Master) Key(name string) string { return m.prefix + name }
+
+// URI names the folder of the files for who reads them elsewhere, with a slash at its
+// end.
+func (m *Master) URI() string { return m.bucket.uri(m.prefix) }
 
 // Put implements protocol.Master.
 func (m *Master) Put(ctx context.Context, shard string, write func(io.Writer) error) (protocol.File, error) {

@@ -15,8 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-
-	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 // bucket is a bucket of S3. Nothing in it is ever written over but the listing of
@@ -24,7 +22,11 @@ import (
 type bucket struct {
 	client *s3.Client
 	name   string
+	blocks *blocks // of what was read last
 }
+
+// uri names an object, or a folder if the key ends with a slash.
+func (b *bucket) uri(key string) string { return "s3://" + b.name + "/" + key }
 
 // errCondition: the object is there already, or is not the one that it was.
 var errCondition = errors.New("the object is not what the write relied on")
@@ -178,78 +180,6 @@ func missing(key string, err error) error {
 		return fmt.Errorf("%s: %w", key, fs.ErrNotExist)
 	}
 	return err
-}
-
-// open opens an object for random reads, each one a request.
-func (b *bucket) open(ctx context.Context, key string) (protocol.ReadAtCloser, int64, error) {
-	size, err := b.size(ctx, key)
-	if err != nil {
-		return nil, 0, err
-	}
-	// Reads come long after this call, and know no context of their own.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	return &object{bucket: b, key: key, size: size, ctx: ctx, cancel: cancel}, size, nil
-}
-
-// object is an object that is open for random reads.
-type object struct {
-	bucket *bucket
-	key    string
-	size   int64
-	ctx    context.Context // until Close
-	cancel context.CancelFunc
-}
-
-// Close ends every read that is under way.
-func (o *object) Close() error {
-	o.cancel()
-	return nil
-}
-
-// ReadAt implements io.ReaderAt.
-func (o *object) ReadAt(p []byte, offset int64) (int, error) {
-	if offset < 0 {
-		return 0, fmt.Errorf("reading %s: offset %d is negative", o.key, offset)
-	}
-	wanted := p[:max(min(int64(len(p)), o.size-offset), 0)]
-	if len(wanted) == 0 {
-		return 0, end(p, 0)
-	}
-	for try := 1; ; try++ {
-		n, err := o.readRange(wanted, offset)
-		if err == nil {
-			return n, end(p, n)
-		}
-		// The SDK repeats a request, but not a reply that breaks off.
-		if !errors.Is(err, io.ErrUnexpectedEOF) || try == attempts {
-			return n, fmt.Errorf("reading %s: %w", o.key, missing(o.key, err))
-		}
-		if err := pause(o.ctx, try); err != nil {
-			return n, err
-		}
-	}
-}
-
-// end gives io.EOF if fewer bytes were read than there is room for.
-func end(p []byte, n int) error {
-	if n < len(p) {
-		return io.EOF
-	}
-	return nil
-}
-
-func (o *object) readRange(p []byte, offset int64) (int, error) {
-	part := fmt.Sprintf("bytes=%d-%d", offset, offset+int64(len(p))-1)
-	out, err := o.bucket.client.GetObject(o.ctx, &s3.GetObjectInput{Bucket: &o.bucket.name, Key: &o.key, Range: &part})
-	if err != nil {
-		return 0, err
-	}
-	defer out.Body.Close()
-	n, err := io.ReadFull(out.Body, p)
-	if err != nil && o.ctx.Err() == nil { // a reset connection as well as an early end
-		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
-	}
-	return n, err
 }
 
 // putText stores a small object; the same one again is no error.

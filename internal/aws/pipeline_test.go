@@ -145,7 +145,7 @@ func TestAnswersAreExactWhateverHappensToRequests(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	o, in := tables(t), newBucket(t)
-	o.Bucket, o.PathStyle = in, true
+	o.Master, o.Views, o.PathStyle = in, in, true
 	random := rand.New(rand.NewPCG(1, 2))
 	var turn sync.Mutex
 	meet := func(*http.Request, int) accident {

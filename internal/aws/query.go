@@ -84,7 +84,7 @@ func (r *RealTime) page(ctx context.Context, view string, from, to int64, after 
 	if from >= to {
 		return page, nil
 	}
-	todo, err := r.parts(ctx)
+	todo, early, err := r.begin(ctx, view, from, to, after == "")
 	if err != nil {
 		return page, err
 	}
@@ -99,8 +99,10 @@ func (r *RealTime) page(ctx context.Context, view string, from, to int64, after 
 	last := t.Last // that was begun, by this page or an earlier one
 	for size := 0; len(todo) > 0 && size < protocol.ItemPageBytes; {
 		round := todo[:min(len(todo), parallelReads)]
-		replies, err := r.replies(ctx, round, view, from, to)
-		if err != nil {
+		replies := early
+		if early != nil {
+			round, early = todo[:len(early)], nil
+		} else if replies, err = r.replies(ctx, round, view, from, to); err != nil {
 			return page, err
 		}
 		var open []part
@@ -127,6 +129,44 @@ func (r *RealTime) page(ctx context.Context, view string, from, to int64, after 
 		}
 	}
 	return page, nil
+}
+
+// begin lists all partitions. For a first page it asks those that it knows of
+// meanwhile: they are the first of the list then, with what they gave.
+func (r *RealTime) begin(ctx context.Context, view string, from, to int64, first bool) (all []part, early []reply, err error) {
+	var known []part
+	if first {
+		known = r.knownParts()
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		all, err = r.parts(ctx)
+		return err
+	})
+	if len(known) > 0 {
+		g.Go(func() (err error) {
+			early, err = r.replies(ctx, known, view, from, to)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	rest := slices.DeleteFunc(all, func(p part) bool { return slices.Contains(known, p) })
+	return append(known, rest...), early, nil
+}
+
+// knownParts gives the partitions that this process knows of, as many as it may ask at
+// a time, by shard and bucket. A shard's never change.
+func (r *RealTime) knownParts() (out []part) {
+	r.known.Range(func(shard, n any) bool {
+		for b := range n.(int) {
+			out = append(out, part{Shard: shard.(string), Bucket: b})
+		}
+		return true
+	})
+	slices.SortFunc(out, part.compare)
+	return out[:min(len(out), parallelReads)]
 }
 
 // next gives the token of what is left: open parts up to the last one that was

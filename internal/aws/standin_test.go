@@ -56,7 +56,7 @@ func tables(t *testing.T) aws.Options {
 
 func tablesAt(t *testing.T, endpoint string) aws.Options {
 	t.Helper()
-	o := aws.Options{Items: "items-" + rand.Text(), Ledger: "ledger-" + rand.Text(), Bucket: "none"}
+	o := aws.Options{Items: "items-" + rand.Text(), Ledger: "ledger-" + rand.Text(), Master: "none", Views: "none"}
 	client := dynamodb.NewFromConfig(standin.Config(endpoint))
 	for _, name := range []string{o.Items, o.Ledger} {
 		_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
@@ -78,6 +78,14 @@ func tablesAt(t *testing.T, endpoint string) aws.Options {
 		})
 	}
 	return o
+}
+
+// inNewBucket gives the options of stores that have one new bucket for all, and no
+// tables.
+func inNewBucket(t *testing.T) aws.Options {
+	t.Helper()
+	in := newBucket(t)
+	return aws.Options{Items: "none", Ledger: "none", Master: in, Views: in, PathStyle: true}
 }
 
 // newBucket makes a bucket and gives its name.

@@ -20,7 +20,8 @@ import (
 type Options struct {
 	Items  string // name of the table of real-time items and dedup segments
 	Ledger string // name of the table of ledger rows, pointer, plans and loads
-	Bucket string // of the master dataset, the views and the spools of loads
+	Master string // bucket of the master dataset, from which only replaced files are ever deleted
+	Views  string // bucket of what comes and goes: the versions, and the spools of loads
 
 	// Buckets is over how many partitions the items of a shard are spread that has
 	// none yet; 0: DefaultBuckets. A partition takes 1,000 writes of a kilobyte a
@@ -30,9 +31,13 @@ type Options struct {
 	// their place: longer than any reader takes. 0: only readers of this process exist,
 	// and a file goes with the last of them.
 	KeepReplaced time.Duration
-	// Now is the clock by which replaced files are deleted; nil: the machine's.
+	// Now is the clock by which replaced files are deleted and a generation is born;
+	// nil: the machine's.
 	Now func() time.Time
-	// PathStyle addresses the bucket in the path and not in the host's name, as
+	// CacheBytes is how much of what was read of objects is kept in memory; 0:
+	// DefaultCacheBytes.
+	CacheBytes int
+	// PathStyle addresses a bucket in the path and not in the host's name, as
 	// stand-ins on one machine want it.
 	PathStyle bool
 	Logger    *slog.Logger // nil: slog.Default
@@ -42,14 +47,19 @@ type Options struct {
 // touches three cells that no other one does.
 const DefaultBuckets = 4
 
+// DefaultCacheBytes holds the pages that the queries of a while read.
+const DefaultCacheBytes = 64 << 20
+
 // Store gives the ports of one pipeline.
 type Store struct {
 	options Options
 	dynamo  *dynamodb.Client
 	s3      *s3.Client
+	blocks  *blocks
 
 	mu      sync.Mutex
 	masters map[string]*Master // by generation
+	adopted adopted            // zero: not asked yet
 }
 
 // The bounds of retries. Each wait is drawn at random below a bound that doubles
@@ -65,13 +75,19 @@ const connections = 64
 
 // Open gives the stores in a region and account. It asks nothing of them yet.
 func Open(config sdk.Config, options Options) (*Store, error) {
-	for what, name := range map[string]string{"table of items": options.Items, "table of the ledger": options.Ledger, "bucket": options.Bucket} {
-		if name == "" {
-			return nil, fmt.Errorf("opening the stores: the %s has no name", what)
+	for _, part := range []struct{ what, name string }{
+		{"table of items", options.Items}, {"table of the ledger", options.Ledger},
+		{"bucket of the master dataset", options.Master}, {"bucket of the views", options.Views},
+	} {
+		if part.name == "" {
+			return nil, fmt.Errorf("opening the stores: the %s has no name", part.what)
 		}
 	}
 	if options.Buckets == 0 {
 		options.Buckets = DefaultBuckets
+	}
+	if options.CacheBytes == 0 {
+		options.CacheBytes = DefaultCacheBytes
 	}
 	if options.Now == nil {
 		options.Now = time.Now
@@ -88,6 +104,7 @@ func Open(config sdk.Config, options Options) (*Store, error) {
 	return &Store{
 		options: options,
 		dynamo:  dynamodb.NewFromConfig(config),
+		blocks:  newBlocks(max(options.CacheBytes/blockBytes, mostRun)),
 		masters: map[string]*Master{},
 		s3:      s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = options.PathStyle }),
 	}, nil

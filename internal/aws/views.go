@@ -22,15 +22,19 @@ type Views struct {
 
 // Views gives the versions of a generation.
 func (s *Store) Views(generation string) *Views {
-	return &Views{bucket: s.bucket(), prefix: "views/" + generation + "/"}
+	return &Views{bucket: s.bucket(s.options.Views), prefix: "views/" + generation + "/"}
 }
 
-func (s *Store) bucket() *bucket { return &bucket{s.s3, s.options.Bucket} }
+func (s *Store) bucket(name string) *bucket { return &bucket{s.s3, name, s.blocks} }
 
 const manifestName = "manifest.json"
 
 // Key gives the key in the bucket of a file of a version.
 func (v *Views) Key(version, name string) string { return v.prefix + version + "/" + name }
+
+// URI names the folder of the versions for who writes or reads them elsewhere, with a
+// slash at its end.
+func (v *Views) URI() string { return v.bucket.uri(v.prefix) }
 
 // Create stores a file of a version, in bytes, when write has given all of it. A
 // file that is there is never written over.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -148,6 +149,17 @@ func Ledger(t *testing.T, open func(t *testing.T) protocol.Ledger) {
 			id := fmt.Sprintf("shardId-%012d", i)
 			want = append(want, id)
 			must[bool](t)(l.Create(ctx, id, protocol.Row{}))
+		}
+		must[bool](t)(l.Swap(ctx, want[7], protocol.Row{Rev: 1, Through: at(5), Count: 2, Cut: &protocol.Cut{Epoch: 1}}))
+		rows := must[map[string]protocol.Row](t)(l.Rows(ctx))
+		for _, id := range want {
+			row, _, err := l.Row(ctx, id)
+			if got, ok := rows[id]; err != nil || !ok || !reflect.DeepEqual(got, row) {
+				t.Fatalf("among all rows, that of %s is %+v, alone it is %+v (%v)", id, got, row, err)
+			}
+		}
+		if len(rows) != len(want) {
+			t.Fatalf("%d rows, want %d", len(rows), len(want))
 		}
 		got := must[[]string](t)(l.Shards(ctx))
 		slices.Sort(got)

@@ -24,7 +24,8 @@ type Stream interface {
 	Split(ctx context.Context, shard string) error
 	// Merge merges two open shards whose ranges are next to each other.
 	Merge(ctx context.Context, shard, adjacent string) error
-	// Expire lets go of a shard's events up to a position.
+	// Expire lets go of a shard's events up to a position, which was the last one that
+	// was read at the tip.
 	Expire(ctx context.Context, shard string, through protocol.Position) error
 }
 
@@ -152,6 +153,16 @@ func (s *stream) wantRest(shard string, after protocol.Position, limit int) {
 		}
 		at = page.Events[len(page.Events)-1].Position
 	}
+}
+
+// wantTip reads at the tip.
+func (s *stream) wantTip(shard string, after protocol.Position) protocol.Page {
+	s.t.Helper()
+	page := s.read(shard, after, 10)
+	if len(page.Events) > 0 || !page.AtTip {
+		s.t.Fatalf("%s, after %q, is not at the tip: %+v", shard, after, page)
+	}
+	return page
 }
 
 // checkPage makes sure that a page is whole records, and no more than it takes.
@@ -378,17 +389,23 @@ func growth(t *testing.T, s *stream) {
 }
 
 func expiry(t *testing.T, s *stream) {
+	// A log that cannot tell what it let go of goes by where its tip was seen last.
 	a, b := s.open()[0], s.open()[1]
-	for _, n := range []int{0, 3, 0, 2} {
+	s.wantTip(b, protocol.Position{})
+	for i, n := range []int{0, 3, 0, 2} {
 		s.record(a, n)
 		s.record(b, n)
+		if i == 1 {
+			s.wantTip(a, s.put[a][3].Position)
+		}
 	}
 	events := s.put[a]
+	last := events[len(events)-1].Position
 	through := events[3].Position // the end of the aggregate of three
 	if err := s.Expire(s.ctx, a, through); err != nil {
 		t.Fatal(err)
 	}
-	for _, after := range append([]protocol.Position{{}}, positions(events)...) {
+	for _, after := range append([]protocol.Position{{}}, positions(events[:len(events)-1])...) {
 		_, err := s.Read(s.ctx, a, after, 10)
 		if gone := through.After(after); gone != errors.Is(err, protocol.ErrExpired) {
 			t.Errorf("after %q, with what comes up to %s gone: %v", after, through, err)
@@ -401,10 +418,11 @@ func expiry(t *testing.T, s *stream) {
 	if _, err := s.Read(s.ctx, a, protocol.Position{}, 10); !errors.Is(err, protocol.ErrExpired) {
 		t.Errorf("from the start of a closed shard that lost some: %v", err)
 	}
-	if err := s.Expire(s.ctx, a, events[len(events)-1].Position); err != nil {
+	s.wantTip(a, last)
+	if err := s.Expire(s.ctx, a, last); err != nil {
 		t.Fatal(err)
 	}
-	if page := s.read(a, events[len(events)-1].Position, 10); !page.Ended || len(page.Events) > 0 {
+	if page := s.wantTip(a, last); !page.Ended {
 		t.Errorf("the end of a closed shard that lost everything reads %+v", page)
 	}
 }

@@ -14,7 +14,12 @@ const (
 	Database     = "WATERSHED_DATABASE"      // the catalog's database
 	StateMachine = "WATERSHED_STATE_MACHINE" // ARN of the state machine that makes a version
 	Late         = "WATERSHED_LATE"          // how long a file of the master dataset may be late, such as 10m
+	Retention    = "WATERSHED_RETENTION"     // how long the stream keeps events, such as 24h; not set for an imported one, of which it is not known
 )
+
+// BatchJournal is the name of the journal in which the batch layer notes how it
+// stands.
+const BatchJournal = "batch"
 
 // DefinitionFile is where the stack puts the definition beside a function's program.
 const DefinitionFile = "pipeline.yaml"
@@ -31,6 +36,7 @@ const (
 	DatabaseOutput     = "Database"
 	WorkGroupOutput    = "WorkGroup"
 	StateMachineOutput = "StateMachine"
+	EnginePolicyOutput = "EnginePolicy" // ARN of the policy of who computes, if that is somebody else
 )
 
 // Metrics is the namespace of the pipelines' own metrics in CloudWatch. Each metric
@@ -48,3 +54,6 @@ const (
 	PublishedMetric  = "Versions"       // of batch: 1 for every run that ends well, also one without anything new
 	BatchFailsMetric = "FailedRuns"     // of batch: 1 for every run that ends in an error
 )
+
+// Alarms is how many alarms a stack has whose runs start by themselves.
+const Alarms = 21

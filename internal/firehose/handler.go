@@ -6,6 +6,7 @@ import (
 
 	"github.com/watershed-data/watershed/internal/archive"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/deployment"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 )
@@ -18,8 +19,15 @@ type Stream interface {
 	Record(ctx context.Context, shard, seq string) (protocol.Record, bool, error)
 }
 
+// Metrics takes counts by the metrics' names; *emf.Metrics does.
+type Metrics interface {
+	Put(counts map[string]float64)
+}
+
 // Handler makes rows of a stream's records. It may be invoked several times at once.
 type Handler struct {
+	Metrics Metrics // nil: nothing is counted
+
 	logic  *rowlogic.Logic
 	rows   *archive.JSON
 	stream Stream
@@ -47,10 +55,14 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.fill(records, events); err != nil {
+	rejected, err := h.fill(records, events)
+	if err != nil {
 		return nil, err
 	}
 	answer := respond(records)
+	if h.Metrics != nil && rejected > 0 {
+		h.Metrics.Put(map[string]float64{deployment.RejectedMetric: float64(rejected)})
+	}
 	for i := range records {
 		if r := &records[i]; r.failed != nil {
 			h.logger.ErrorContext(ctx, "a record became no row", "record", r.name, "shard", r.shard, "position", r.event.Position.String(), "error", r.failed)
@@ -59,8 +71,9 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// fill sets the records' rows. Row logic runs once for each shard.
-func (h *Handler) fill(records []placed, events [][]protocol.Event) error {
+// fill sets the records' rows, and says how many of them are rejected events. Row
+// logic runs once for each shard.
+func (h *Handler) fill(records []placed, events [][]protocol.Event) (rejected int, err error) {
 	batches := map[string][]protocol.Event{}
 	owners := map[string][]*placed{} // of each event of a batch
 	for i := range records {
@@ -71,13 +84,17 @@ func (h *Handler) fill(records []placed, events [][]protocol.Event) error {
 		}
 	}
 	for shard, batch := range batches {
-		appendRow, err := h.rows.Rows(h.logic.Run(shard, batch))
+		rows := h.logic.Run(shard, batch)
+		appendRow, err := h.rows.Rows(rows)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for i, r := range owners[shard] {
 			r.json = appendRow(r.json, i)
+			if rows.Outcome[i] == rowlogic.Rejected {
+				rejected++
+			}
 		}
 	}
-	return nil
+	return rejected, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/watershed-data/watershed/internal/archive"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/deployment"
 	"github.com/watershed-data/watershed/internal/firehose"
 	"github.com/watershed-data/watershed/internal/kpl"
 	"github.com/watershed-data/watershed/internal/kpl/kpltest"
@@ -335,6 +336,36 @@ var errThrottled = errors.New("throttled")
 func (brokenStream) Shards(context.Context) ([]protocol.Shard, error) { return nil, errThrottled }
 
 // What may be better in a moment fails the invocation, which Firehose tries again.
+// counts keeps what was put.
+type counts []map[string]float64
+
+func (c *counts) Put(of map[string]float64) { *c = append(*c, of) }
+
+// An alarm goes by the count of rejected events: a bad event among good ones, and not
+// what is no event of the stream.
+func TestRejectedEventsAreCounted(t *testing.T) {
+	t.Parallel()
+	log := memory.NewLog(1)
+	var records []record
+	for i, data := range []string{`{"id":"a","n":1,"at":1}`, `{"id":"a","n":-1,"at":1}`, `{`} {
+		seq := log.Put(memory.ShardID(0), 1_700_000_000_000, false, protocol.Record{PartitionKey: "k", Data: []byte(data)})
+		e := protocol.Event{Position: protocol.Position{Seq: seq}, PartitionKey: "k", Arrival: 1_700_000_000_000}
+		records = append(records, record{id: fmt.Sprint(i), data: []byte(data), metadata: metadata(memory.ShardID(0), e, 0)})
+	}
+	records = append(records, record{id: "past the stream", data: []byte("{")})
+	var got counts
+	h := newHandler(t, source{log}, io.Discard)
+	h.Metrics = &got
+	invoke(t, h, invocation(t, records[:1]...))
+	if len(got) > 0 {
+		t.Errorf("with a good event, %v is counted", got)
+	}
+	invoke(t, h, invocation(t, records...))
+	if len(got) != 1 || len(got[0]) != 1 || got[0][deployment.RejectedMetric] != 2 {
+		t.Errorf("%v is counted, want two rejected events", got)
+	}
+}
+
 func TestAStreamThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	log := memory.NewLog(1)

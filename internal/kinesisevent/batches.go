@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/watershed-data/watershed/internal/kpl"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -12,8 +11,10 @@ import (
 // which the shards first come. KPL aggregates come apart. Within a shard the
 // records must be in log order.
 //
-// The batches say nothing of what lies before them: an invocation does not know
-// what the ones before it got, so the speed layer asks the log.
+// A batch says no more of what lies before it than that it begins with its first
+// record: an invocation does not know what the ones before it got, so the speed
+// layer asks the log. Only where a shard's row begins at that very record, nothing
+// is left to ask.
 func Batches(ctx context.Context, records []Record, ranges *protocol.HashRanges) ([]protocol.Batch, error) {
 	var out []protocol.Batch
 	at := map[string]int{} // of a shard's batch in out
@@ -23,7 +24,7 @@ func Batches(ctx context.Context, records []Record, ranges *protocol.HashRanges)
 		if !ok {
 			n = len(out)
 			at[r.Shard] = n
-			out = append(out, protocol.Batch{Shard: r.Shard, Events: make([]protocol.Event, 0, len(records)-i)})
+			out = append(out, protocol.Batch{Shard: r.Shard, After: protocol.Before(r.Seq), Events: make([]protocol.Event, 0, len(records)-i)})
 		}
 		b := &out[n]
 		own, err := ranges.Of(ctx, r.Shard)
@@ -35,30 +36,7 @@ func Batches(ctx context.Context, records []Record, ranges *protocol.HashRanges)
 			return nil, fmt.Errorf("reading the records of %s: %s comes after %s, and the event source hands over records in log order",
 				r.Shard, r.Seq, b.Events[len(b.Events)-1].Position.Seq)
 		}
-		b.Events = appendEvents(b.Events, r, own)
+		b.Events = r.AppendEvents(b.Events, own)
 	}
 	return out, nil
-}
-
-// appendEvents appends the events of one record.
-func appendEvents(to []protocol.Event, r *Record, own protocol.HashRange) []protocol.Event {
-	e := protocol.Event{
-		Position: protocol.Position{Seq: r.Seq}, PartitionKey: r.PartitionKey,
-		Arrival: r.Arrival, Data: r.Data, Last: true,
-	}
-	parts, ok := kpl.Split(r.Data)
-	if !ok {
-		e.Stray = !own.Holds(e.PartitionKey)
-		return append(to, e)
-	}
-	e.Aggregated = true
-	for i, part := range parts {
-		e.Position.Sub = int64(i)
-		if i == 0 || part.PartitionKey != e.PartitionKey {
-			e.PartitionKey, e.Stray = part.PartitionKey, !own.Holds(part.PartitionKey)
-		}
-		e.Data, e.Last = part.Data, i == len(parts)-1
-		to = append(to, e)
-	}
-	return to
 }

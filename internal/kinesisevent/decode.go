@@ -6,16 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 // Record is one record of a stream as Lambda hands it over: an event, or a KPL
 // aggregate of several.
 type Record struct {
-	Shard        string
-	Seq          string // decimal, without leading zeros
-	PartitionKey string
-	Arrival      int64 // milliseconds since 1970-01-01 UTC
-	Data         []byte
+	Shard string
+	protocol.Stored
 }
 
 // payload is what is read of an invocation's payload.
@@ -66,7 +65,7 @@ func Decode(text []byte) ([]Record, error) {
 		if err != nil {
 			return fail(fmt.Errorf("its data is not base64: %w", err))
 		}
-		out[i] = Record{Shard: shard, Seq: seq, PartitionKey: *in.Kinesis.PartitionKey, Arrival: arrival, Data: data}
+		out[i] = Record{shard, protocol.Stored{Seq: seq, PartitionKey: *in.Kinesis.PartitionKey, Arrival: arrival, Data: data}}
 	}
 	return out, nil
 }

@@ -22,7 +22,10 @@ var rank = map[string]int{
 	"column":      0,
 	"kpl":         0,
 	"deployment":  0,
+	"emf":         1, // deployment's names
+	"job":         0,
 	"standin":     0,
+	"tables":      0,
 	"delimited":   0,
 	"doubleentry": 0,
 	"expr":        1,
@@ -58,6 +61,7 @@ var layers = map[string][]string{
 	"verify":       {"oracle"},
 	"recompute":    {"archive", "speed"}, // files of the one, segments of the other
 	"api":          {"serving", "load", "erasure"},
+	"httpapi":      nil, // the gateway of the API, and not the API
 	// The laws play whole pipelines, over stores of their own.
 	"laws":    {"memory", "archive", "batch", "duckdb", "oracle", "serving", "speed", "verify"},
 	"conform": nil,
@@ -124,7 +128,7 @@ func allowed(from, to string) bool {
 	toRank, core := rank[to]
 	switch {
 	case homes[from]:
-		return to == "protocol" || to == "kpl"
+		return to == "protocol" || to == "kpl" || to == "tables"
 	case rank[from] > 0 || from == "column" || from == "kpl":
 		return core && toRank < rank[from]
 	}

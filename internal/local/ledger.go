@@ -61,6 +61,25 @@ func (l *Ledger) Shards(context.Context) ([]string, error) {
 	return out, it.Close()
 }
 
+// Rows implements protocol.Ledger.
+func (l *Ledger) Rows(ctx context.Context) (map[string]protocol.Row, error) {
+	shards, err := l.Shards(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]protocol.Row, len(shards))
+	for _, shard := range shards {
+		row, ok, err := l.Row(ctx, shard)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out[shard] = row
+		}
+	}
+	return out, nil
+}
+
 // keyAfter gives the first key behind all keys with the prefix.
 func keyAfter(prefix []byte) []byte {
 	out := append([]byte(nil), prefix...)

@@ -32,6 +32,17 @@ func (l *Ledger) Shards(context.Context) ([]string, error) {
 	return out, nil
 }
 
+// Rows implements protocol.Ledger.
+func (l *Ledger) Rows(context.Context) (map[string]protocol.Row, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make(map[string]protocol.Row, len(l.rows))
+	for id, row := range l.rows {
+		out[id] = copyRow(row)
+	}
+	return out, nil
+}
+
 // Row implements protocol.Ledger.
 func (l *Ledger) Row(_ context.Context, shard string) (protocol.Row, bool, error) {
 	l.mu.Lock()

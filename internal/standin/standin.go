@@ -21,6 +21,7 @@ import (
 const (
 	DynamoDBVariable  = "WATERSHED_TEST_DYNAMODB"  // folder with DynamoDB Local and its libraries
 	MinistackVariable = "WATERSHED_TEST_MINISTACK" // the program ministack
+	KinesisVariable   = "WATERSHED_TEST_KINESIS"   // folder into which npm put kinesis-local
 )
 
 // DynamoDB starts DynamoDB Local and gives its URL.
@@ -45,6 +46,26 @@ func Ministack(environment ...string) (url string, stop func(), err error) {
 	return Start("ministack", func(port string) *exec.Cmd {
 		cmd := exec.Command(program)
 		cmd.Env = append(append(os.Environ(), "GATEWAY_PORT="+port, "BIND_HOST=127.0.0.1", "MINISTACK_HOST=localhost"), environment...)
+		return cmd
+	})
+}
+
+// Kinesis starts kinesis-local and gives its URL. Beside it, it listens with TLS.
+func Kinesis() (url string, stop func(), err error) {
+	folder, err := where(KinesisVariable)
+	if err != nil {
+		return "", nil, err
+	}
+	tls, err := FreePort()
+	if err != nil {
+		return "", nil, err
+	}
+	return Start("kinesis-local", func(port string) *exec.Cmd {
+		cmd := exec.Command("node", "main.js")
+		cmd.Dir = filepath.Join(folder, "node_modules", "kinesis-local") // where it finds its certificate
+		cmd.Env = append(os.Environ(), "KINESIS_MOCK_PLAIN_PORT="+port, "KINESIS_MOCK_TLS_PORT="+tls, "LOG_LEVEL=ERROR",
+			// How long it takes to do what AWS takes minutes for.
+			"CREATE_STREAM_DURATION=1ms", "SPLIT_SHARD_DURATION=1ms", "MERGE_SHARDS_DURATION=1ms")
 		return cmd
 	})
 }

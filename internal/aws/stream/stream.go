@@ -1,14 +1,23 @@
-// Package stream answers what a function asks of a stream of Kinesis beside the
-// events that it is given: its shards, and single records. It knows the protocol's
-// types and no layer.
+// Package stream is a stream of Kinesis as the pipeline sees it: the log of the
+// protocol, its shards, and single records.
+//
+// Kinesis lets go of records by their age and says nothing of it: whoever asks for
+// what comes after a record that is gone gets what is left. Log never takes that for
+// an answer. What lies directly behind a position is known if the position's record
+// is still there, or by a Note that nothing came after it until lately; otherwise
+// the position has expired. evidence.go holds the rules.
+//
+// The package knows the protocol's types and no layer.
 package stream
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
@@ -21,10 +30,22 @@ type Stream struct {
 	name   *string
 }
 
+// The bounds of retries. Each wait is drawn at random below a bound that doubles
+// from try to try, up to maxBackoff.
+const (
+	attempts   = 8
+	maxBackoff = 2 * time.Second
+)
+
 // New gives a stream by its name. It asks nothing of it yet.
 func New(config sdk.Config, name string) (*Stream, error) {
 	if name == "" {
 		return nil, errors.New("finding the stream: it has no name")
+	}
+	// A shard gives five pages a second to all of its readers together, so being
+	// throttled is normal.
+	config.Retryer = func() sdk.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
 	}
 	return &Stream{client: kinesis.NewFromConfig(config), name: &name}, nil
 }
@@ -32,8 +53,12 @@ func New(config sdk.Config, name string) (*Stream, error) {
 // Shards lists all shards that still hold records or are open, parents before
 // children. Kinesis does not say when a shard was made.
 func (s *Stream) Shards(ctx context.Context) ([]protocol.Shard, error) {
+	return s.list(ctx, nil)
+}
+
+func (s *Stream) list(ctx context.Context, filter *types.ShardFilter) ([]protocol.Shard, error) {
 	var out []protocol.Shard
-	in := &kinesis.ListShardsInput{StreamName: s.name}
+	in := &kinesis.ListShardsInput{StreamName: s.name, ShardFilter: filter}
 	for {
 		page, err := s.client.ListShards(ctx, in)
 		if err != nil {
@@ -66,34 +91,45 @@ func shardOf(in types.Shard) protocol.Shard {
 }
 
 // Record gives the record with a sequence number as it was put; false if the shard
-// does not hold it any more. A shard that the stream does not have is
+// does not hold it any more, or never did. A shard that the stream does not have is
 // protocol.ErrNoShard.
 func (s *Stream) Record(ctx context.Context, shard, seq string) (out protocol.Record, ok bool, err error) {
-	at, err := s.client.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
-		StreamName: s.name, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeAtSequenceNumber, StartingSequenceNumber: &seq,
-	})
-	if noShard := new(types.ResourceNotFoundException); errors.As(err, &noShard) {
-		return out, false, fmt.Errorf("reading %s: %w: %w", shard, protocol.ErrNoShard, err)
-	}
+	first, ok, err := s.at(ctx, shard, seq)
 	if err != nil {
 		return out, false, fmt.Errorf("reading %s at %s: %w", shard, seq, err)
 	}
-	for next := at.ShardIterator; next != nil; { // empty pages are normal
-		page, err := s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next, Limit: sdk.Int32(1)})
-		if err != nil {
-			return out, false, fmt.Errorf("reading %s at %s: %w", shard, seq, err)
-		}
-		if len(page.Records) > 0 {
-			r := page.Records[0] // the first one that is left
-			if sdk.ToString(r.SequenceNumber) != seq {
-				return out, false, nil
-			}
-			return protocol.Record{PartitionKey: sdk.ToString(r.PartitionKey), Data: r.Data}, true, nil
-		}
-		if sdk.ToInt64(page.MillisBehindLatest) == 0 {
-			return out, false, nil
-		}
-		next = page.NextShardIterator
+	if !ok {
+		return out, false, nil
 	}
-	return out, false, nil
+	return protocol.Record{PartitionKey: first.PartitionKey, Data: first.Data}, true, nil
+}
+
+// at gives the record with a sequence number; false if the shard does not hold it.
+func (s *Stream) at(ctx context.Context, shard, seq string) (out protocol.Stored, ok bool, err error) {
+	err = s.again(ctx, func() error {
+		iterator, err := s.iterator(ctx, shard, start{seq: seq})
+		if errors.Is(err, errGone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for iterator != nil { // empty pages are normal
+			page, err := s.page(ctx, iterator, 1)
+			if err != nil {
+				return err
+			}
+			if len(page.records) > 0 {
+				out = page.records[0] // the first one that is left
+				ok = out.Seq == seq
+				return nil
+			}
+			if page.tip {
+				return nil
+			}
+			iterator = page.next
+		}
+		return nil
+	})
+	return out, ok, err
 }
