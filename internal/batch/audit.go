@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/watershed-data/watershed/internal/protocol"
 )
@@ -23,9 +26,12 @@ type audit struct {
 	genesis protocol.Position
 	span    protocol.Span // of the log that is compared
 
-	// missing takes the events of the log that no row has: their number, and where
+	readers int   // files that are read at a time; 0: one
+	most    int64 // bytes of events that are looked at, about; then span ends with the last of them. 0: all
+
+	// missing takes the events of the log that no row has: their figure, and where
 	// they lie, in log order. Its error ends the audit.
-	missing func(events int64, spans []protocol.Span) error
+	missing func(f Figure, spans []protocol.Span) error
 	// surplus takes rows at positions where the log has no event, differing rows
 	// that are not what the log holds at theirs.
 	surplus, differing func(protocol.Position)
@@ -36,13 +42,14 @@ type audit struct {
 
 // bounds are how much an audit holds at a time.
 type bounds struct {
-	block  int64 // events in a block of the log, at least 1
-	blocks int   // compared by position at a time
+	block   int64 // events in a block of the log, at least 1
+	blocks  int   // compared by position at a time
+	stretch int64 // bytes of events of a log that a step looks at before it notes what it found
 }
 
 func (b bounds) orDefault() bounds {
 	if b.block == 0 {
-		return bounds{block: 64 << 10, blocks: 4}
+		return bounds{block: 64 << 10, blocks: 4, stretch: 64 << 20}
 	}
 	return b
 }
@@ -60,6 +67,14 @@ func (b *block) equal() bool { return b.log == b.master }
 func (a *audit) total() (f Figure) {
 	for i := range a.blocks {
 		f = f.plus(a.blocks[i].log)
+	}
+	return f
+}
+
+// stored is the figure of the span's rows, as often as they are there.
+func (a *audit) stored() (f Figure) {
+	for i := range a.blocks {
+		f = f.plus(a.blocks[i].master)
 	}
 	return f
 }
@@ -94,11 +109,18 @@ func (a *audit) readLog(ctx context.Context) error {
 		a.blocks = append(a.blocks, open)
 		open = block{Span: protocol.Span{After: open.Through}}
 	}
-	err := a.events(ctx, a.span, func(e *protocol.Event) {
+	var size int64
+	err := a.events(ctx, a.span, func(e *protocol.Event) bool {
 		open.log, open.Through = open.log.add(protocol.Hash(a.shard, e)), e.Position
 		if open.log.Count >= a.bounds.block {
 			end()
 		}
+		size += int64(len(e.Data)+len(e.PartitionKey)) + eventBytes
+		if a.most > 0 && size >= a.most {
+			a.span.Through = e.Position
+			return false
+		}
+		return true
 	})
 	if open.log.Count > 0 {
 		end()
@@ -106,8 +128,9 @@ func (a *audit) readLog(ctx context.Context) error {
 	return err
 }
 
-// events gives the events of a span of the log. The last one must lie at its end.
-func (a *audit) events(ctx context.Context, span protocol.Span, fn func(*protocol.Event)) error {
+// events gives the events of a span of the log until fn has enough. The last one must
+// lie at the span's end.
+func (a *audit) events(ctx context.Context, span protocol.Span, fn func(*protocol.Event) bool) error {
 	for at := span.After; span.Through.After(at); {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -124,8 +147,7 @@ func (a *audit) events(ctx context.Context, span protocol.Span, fn func(*protoco
 			if at.After(span.Through) {
 				break
 			}
-			fn(&page.Events[i])
-			if at == span.Through {
+			if more := fn(&page.Events[i]); !more || at == span.Through {
 				return nil
 			}
 		}
@@ -136,21 +158,25 @@ func (a *audit) events(ctx context.Context, span protocol.Span, fn func(*protoco
 	return nil
 }
 
+// eventBytes is about what an event takes besides its bytes and its partition key.
+const eventBytes = 64
+
 // pageEvents is how many events are asked of the log at a time.
 const pageEvents = 4 << 10
 
-// readMaster adds the rows to the figures of the blocks. Rows that lie in none are
-// surplus if nothing of the pipeline can lie there.
+// readMaster adds the rows to the figures of the blocks. Rows before the pipeline's
+// beginning are surplus: nothing of it can lie there.
 func (a *audit) readMaster(ctx context.Context) error {
-	return a.rows(ctx, protocol.Span{Through: a.span.Through}, func(key []byte, hash uint64) error {
+	span := a.span
+	if a.span.After == a.genesis {
+		span.After = protocol.Position{}
+	}
+	return a.rows(ctx, span, func(key []byte, hash uint64) error {
 		if b := a.find(key); b != nil {
 			b.master = b.master.add(hash)
 			return nil
 		}
-		if a.span.After == a.genesis {
-			return a.atKey(a.surplus, key)
-		}
-		return nil
+		return a.atKey(a.surplus, key)
 	})
 }
 
@@ -183,17 +209,31 @@ func (a *audit) atKey(fn func(protocol.Position), key []byte) error {
 	return nil
 }
 
-// rows gives the rows of the shard in all files.
+// rows gives the rows of the shard in all files, one at a time, in any order.
 func (a *audit) rows(ctx context.Context, span protocol.Span, fn func(key []byte, hash uint64) error) error {
+	var turn sync.Mutex
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(max(a.readers, 1))
 	for _, f := range a.files {
-		if err := ctx.Err(); err != nil {
-			return err
+		if reading.Err() != nil {
+			break
 		}
-		if err := a.rowsOf(ctx, f, span, fn); err != nil {
-			return fmt.Errorf("reading %s of the master dataset: %w", f.Name, err)
-		}
+		group.Go(func() error {
+			err := a.rowsOf(reading, f, span, func(key []byte, hash uint64) error {
+				turn.Lock()
+				defer turn.Unlock()
+				return fn(key, hash)
+			})
+			if err != nil {
+				return fmt.Errorf("reading %s of the master dataset: %w", f.Name, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 func (a *audit) rowsOf(ctx context.Context, f protocol.File, span protocol.Span, fn func(key []byte, hash uint64) error) (err error) {
@@ -210,9 +250,10 @@ func (a *audit) compare(ctx context.Context, blocks []*block) error {
 	var entries []entry
 	for _, b := range blocks {
 		before := b.After
-		err := a.events(ctx, b.Span, func(e *protocol.Event) {
+		err := a.events(ctx, b.Span, func(e *protocol.Event) bool {
 			entries = append(entries, entry{key: e.Position.Key(), before: before, hash: protocol.Hash(a.shard, e)})
 			before = e.Position
+			return true
 		})
 		if err != nil {
 			return err
@@ -234,11 +275,11 @@ func (a *audit) compare(ctx context.Context, blocks []*block) error {
 	if err != nil {
 		return err
 	}
-	events, spans, err := absent(entries)
-	if err != nil || events == 0 {
+	f, spans, err := absent(entries)
+	if err != nil || f.Count == 0 {
 		return err
 	}
-	return a.missing(events, spans)
+	return a.missing(f, spans)
 }
 
 // entry is an event of the log, to be found among the rows.
@@ -249,16 +290,16 @@ type entry struct {
 	found  bool
 }
 
-// absent gives the entries that were not found, and the spans they make.
-func absent(entries []entry) (events int64, spans []protocol.Span, err error) {
+// absent gives the figure of the entries that were not found, and the spans they make.
+func absent(entries []entry) (f Figure, spans []protocol.Span, err error) {
 	for _, e := range entries {
 		if e.found {
 			continue
 		}
-		events++
+		f = f.add(e.hash)
 		at, err := protocol.ParseKey(e.key)
 		if err != nil {
-			return 0, nil, err
+			return Figure{}, nil, err
 		}
 		if last := len(spans) - 1; last >= 0 && spans[last].Through == e.before {
 			spans[last].Through = at
@@ -266,5 +307,5 @@ func absent(entries []entry) (events int64, spans []protocol.Span, err error) {
 			spans = append(spans, protocol.Span{After: e.before, Through: at})
 		}
 	}
-	return events, spans, nil
+	return f, spans, nil
 }

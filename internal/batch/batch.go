@@ -1,7 +1,8 @@
 // Package batch is the batch layer: it recomputes all views from the master
 // dataset up to an exact cut, makes sure that master dataset and ledger agree,
-// and publishes the result as a version. It knows the ports, and engines and the
-// archive as the interfaces below.
+// and publishes the result as a version. A Layer does a run in one process; Steps does
+// it step by step, in processes that live for minutes. It knows the ports, and
+// engines, the archive and the catalog as interfaces and functions.
 package batch
 
 import (
@@ -122,6 +123,8 @@ type Layer struct {
 	Erasing Journal
 	Journal Journal // nil: how the layer stands is forgotten at the end of the process
 	Late    Late
+	// Readers is how many files of the master dataset a repair reads at a time; 0: one.
+	Readers int
 	// Cheaper decides whether an incremental run is worth it; nil is Cost.Incremental
 	// being less than Cost.Full.
 	Cheaper func(Cost) bool
@@ -144,11 +147,15 @@ type Report struct {
 	Mode       doubleentry.Mode     `json:"mode"`       // what the version was computed from; "": nothing was computed
 	Why        string               `json:"why"`        // in this mode
 	Events     int64                `json:"events"`
-	Cut        map[string]ReportCut `json:"cut"`
+	Cut        map[string]ReportCut `json:"cut"`     // null: of too many shards to be told here; the version's manifest has it
 	Rows       map[string]int64     `json:"rows"`    // per view
 	Balance    *doubleentry.Balance `json:"balance"` // null: nothing was compared
 	Discarded  int64                `json:"discarded"`
 	Seconds    map[string]float64   `json:"seconds"` // per step
+}
+
+func newReport() *Report {
+	return &Report{Seconds: map[string]float64{}, Cut: map[string]ReportCut{}, Rows: map[string]int64{}}
 }
 
 // ReportCut is a shard's cut for people.
@@ -198,9 +205,9 @@ func (l *Layer) run(ctx context.Context, asked request) (*Report, error) {
 		return nil, err
 	}
 	defer l.turn.give()
-	r := &run{Layer: l, report: &Report{Seconds: map[string]float64{}, Cut: map[string]ReportCut{}, Rows: map[string]int64{}}}
+	r := &run{Layer: l, report: newReport()}
 	err := r.all(ctx, asked)
-	l.remember(ctx, r.report, err)
+	l.remember(ctx, r.plan.Run, r.report, err)
 	if err != nil {
 		return nil, err
 	}

@@ -109,18 +109,21 @@ func (r *run) repaired(ctx context.Context) (a attempt, err error) {
 	if err != nil && !errors.Is(err, protocol.ErrMismatch) {
 		return attempt{}, err
 	}
-	// What was found out stays with the figures, which are new.
 	after := r.report.Balance
-	for i, s := range after.Shards {
-		found := before.Shards[i]
-		found.Equal, found.Ledger, found.Master = s.Equal, s.Ledger, s.Master
-		after.Shards[i] = found
+	for i := range after.Shards {
+		keepFound(&after.Shards[i], before.Shards[i])
 	}
 	if err != nil {
 		return attempt{}, &MismatchError{*after}
 	}
 	r.Logger.Warn("the master dataset lacked events, which were written again from the log", "events", after.Repaired(), "shards", shardNames(after, func(s doubleentry.Shard) bool { return s.Repaired > 0 }))
 	return a, nil
+}
+
+// keepFound keeps what was found out about a shard with its figures, which are new.
+func keepFound(after *doubleentry.Shard, before doubleentry.Shard) {
+	before.Equal, before.Ledger, before.Master = after.Equal, after.Ledger, after.Master
+	*after = before
 }
 
 func shardNames(b *doubleentry.Balance, of func(doubleentry.Shard) bool) (names []string) {

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -124,10 +125,10 @@ func (l *Layer) Erase(ctx context.Context, e Erasure) (*EraseReport, error) {
 		return nil, err
 	}
 	defer l.turn.give()
-	r := &run{Layer: l, report: &Report{Seconds: map[string]float64{}, Cut: map[string]ReportCut{}, Rows: map[string]int64{}}}
+	r := &run{Layer: l, report: newReport()}
 	out, begun, err := r.erase(ctx, e)
 	if begun {
-		l.remember(ctx, r.report, err)
+		l.remember(ctx, r.plan.Run, r.report, err)
 	}
 	return out, err
 }
@@ -138,7 +139,7 @@ func (r *run) erase(ctx context.Context, e Erasure) (out *EraseReport, begun boo
 	if err != nil {
 		return nil, false, err
 	}
-	if err := r.seal(ctx); err != nil {
+	if err := r.seal(ctx, rand.Text()); err != nil {
 		return nil, true, err
 	}
 	defer func() { _ = r.Ledger.DeletePlan(context.WithoutCancel(ctx), r.plan.Run) }()

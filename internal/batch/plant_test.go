@@ -161,11 +161,34 @@ type trimmedLog struct {
 	*memory.Log
 	appended int
 	horizon  map[string]protocol.Position
+	fail     map[string]error // by shard
+	read     map[string]protocol.Position
+}
+
+// oldest gives behind how many events of a shard the log was read first of all since
+// that was forgotten.
+func (l *trimmedLog) oldest(shard string) (n int) {
+	page, err := l.Log.Read(context.Background(), shard, protocol.Position{}, 1<<20)
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range page.Events {
+		if !e.Position.After(l.read[shard]) {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *trimmedLog) Read(ctx context.Context, shard string, after protocol.Position, limit int) (protocol.Page, error) {
 	if l.horizon[shard].After(after) {
 		return protocol.Page{}, protocol.ErrExpired
+	}
+	if err := l.fail[shard]; err != nil {
+		return protocol.Page{}, err
+	}
+	if at, ok := l.read[shard]; l.read != nil && (!ok || at.After(after)) {
+		l.read[shard] = after
 	}
 	return l.Log.Read(ctx, shard, after, min(limit, 5))
 }

@@ -23,14 +23,19 @@ func (r *run) repair(ctx context.Context, b *doubleentry.Balance) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil {
-			why = append(why, err.Error())
-		}
-		s.Why = strings.Join(why, "; ")
-		r.Logger.Warn("looked into a shard that does not balance", "shard", s.Shard, "ledger", s.Ledger, "master", s.Master,
-			"missing", s.Missing, "repaired", s.Repaired, "surplus", s.Surplus, "differing", s.Differing, "lost", s.Lost, "why", s.Why)
+		r.looked(s, why, err)
 	}
 	return nil
+}
+
+// looked notes what was found out about a shard, and the error that ended it.
+func (r *run) looked(s *doubleentry.Shard, why []string, err error) {
+	if err != nil {
+		why = append(why, err.Error())
+	}
+	s.Why = strings.Join(why, "; ")
+	r.Logger.Warn("looked into a shard that does not balance", "shard", s.Shard, "ledger", s.Ledger, "master", s.Master,
+		"missing", s.Missing, "repaired", s.Repaired, "surplus", s.Surplus, "differing", s.Differing, "lost", s.Lost, "why", s.Why)
 }
 
 // named is how many positions and spans of a kind are named.
@@ -48,20 +53,36 @@ func (r *run) repairShard(ctx context.Context, s *doubleentry.Shard) (why []stri
 	if err != nil {
 		return nil, err
 	}
-	a.missing = func(events int64, spans []protocol.Span) error {
-		s.Missing += events
+	r.collect(ctx, a, s)
+	err = a.run(ctx)
+	why = whatDiffers(s)
+	if err != nil {
+		return why, err
+	}
+	more, err := r.beforeLog(ctx, a, s)
+	return append(why, more...), err
+}
+
+// collect lets an audit add what it finds to a shard, and writes what is missing
+// again.
+func (r *run) collect(ctx context.Context, a *audit, s *doubleentry.Shard) {
+	a.missing = func(f Figure, spans []protocol.Span) error {
+		s.Missing += f.Count
 		for _, span := range spans {
 			name(&s.Spans, span)
 		}
 		if err := r.Archive.Repair(ctx, s.Shard, spans); err != nil {
 			return fmt.Errorf("writing %s and on of %s again from the log: %w", spans[0], s.Shard, err)
 		}
-		s.Repaired += events
+		s.Repaired += f.Count
 		return nil
 	}
 	a.surplus = func(p protocol.Position) { s.Surplus++; name(&s.SurplusAt, p) }
 	a.differing = func(p protocol.Position) { s.Differing++; name(&s.DifferingAt, p) }
-	err = a.run(ctx)
+}
+
+// whatDiffers says in words what was found out about a shard.
+func whatDiffers(s *doubleentry.Shard) (why []string) {
 	if s.Repaired > 0 {
 		why = append(why, fmt.Sprintf("events that were missing and were written again from the log: %d, the first in %s", s.Repaired, s.Spans[0]))
 	}
@@ -71,11 +92,7 @@ func (r *run) repairShard(ctx context.Context, s *doubleentry.Shard) (why []stri
 	if s.Differing > 0 {
 		why = append(why, fmt.Sprintf("rows that are not what the log holds at their position: %d, the first at %s", s.Differing, s.DifferingAt[0]))
 	}
-	if err != nil {
-		return why, err
-	}
-	more, err := r.beforeLog(ctx, a, s)
-	return append(why, more...), err
+	return why
 }
 
 func (r *run) newAudit(ctx context.Context, shard string) (*audit, error) {
@@ -84,7 +101,7 @@ func (r *run) newAudit(ctx context.Context, shard string) (*audit, error) {
 		return nil, fmt.Errorf("reading the ledger row of %s: %w", shard, err)
 	}
 	a := &audit{
-		shard: shard, log: r.Log, master: r.Master, files: r.files, entries: r.Entries, bounds: r.audits.orDefault(),
+		shard: shard, log: r.Log, master: r.Master, files: r.files, entries: r.Entries, bounds: r.audits.orDefault(), readers: r.Readers,
 		genesis: row.From, span: protocol.Span{After: row.From, Through: r.plan.Cut[shard].Through},
 	}
 	if protocol.IsLoad(shard) {
@@ -109,23 +126,35 @@ func (r *run) newAudit(ctx context.Context, shard string) (*audit, error) {
 // beforeLog holds what lies before the log's beginning against each other: there
 // the ledger has the last word, and what is missing cannot be written again.
 func (r *run) beforeLog(ctx context.Context, a *audit, s *doubleentry.Shard) (why []string, err error) {
-	ledger := figureOf(r.plan.Cut[s.Shard]).minus(a.total())
 	if a.span.After == a.genesis {
-		if ledger != (Figure{}) {
-			why = append(why, fmt.Sprintf("up to the cut the log holds %d and the ledger counts %d: the ledger is wrong", a.total().Count, s.Ledger))
-		}
-		return why, nil
+		return r.wrongLedger(s, a.total()), nil
 	}
 	master, err := r.figureUpTo(ctx, s.Shard, a.span.After)
-	if err != nil || master == ledger {
+	if err != nil {
 		return nil, err
+	}
+	return r.lost(s, protocol.Span{After: a.genesis, Through: a.span.After}, figureOf(r.plan.Cut[s.Shard]).minus(a.total()), master), nil
+}
+
+// wrongLedger says if the ledger counts something else than the whole log holds.
+func (r *run) wrongLedger(s *doubleentry.Shard, log Figure) []string {
+	if log == figureOf(r.plan.Cut[s.Shard]) {
+		return nil
+	}
+	return []string{fmt.Sprintf("up to the cut the log holds %d and the ledger counts %d: the ledger is wrong", log.Count, s.Ledger)}
+}
+
+// lost says if ledger and master dataset differ in what the log no longer holds.
+func (r *run) lost(s *doubleentry.Shard, span protocol.Span, ledger, master Figure) []string {
+	if master == ledger {
+		return nil
 	}
 	s.Lost = max(ledger.Count-master.Count, 1)
 	if protocol.IsLoad(s.Shard) {
-		return []string{fmt.Sprintf("events of the load: %d in the ledger and %d in the master dataset, which alone holds them: restore its files from a backup", ledger.Count, master.Count)}, nil
+		return []string{fmt.Sprintf("events of the load: %d in the ledger and %d in the master dataset, which alone holds them: restore its files from a backup", ledger.Count, master.Count)}
 	}
 	return []string{fmt.Sprintf("events in %s: %d in the ledger and %d in the master dataset, and the log no longer holds them: it begins after %s",
-		protocol.Span{After: a.genesis, Through: a.span.After}, ledger.Count, master.Count, a.span.After)}, nil
+		span, ledger.Count, master.Count, span.Through)}
 }
 
 // errEnough ends a job whose figures are known.

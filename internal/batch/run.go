@@ -36,7 +36,7 @@ func (r *run) step(name string, f func() error) error {
 }
 
 func (r *run) all(ctx context.Context, asked request) error {
-	if err := r.seal(ctx); err != nil {
+	if err := r.seal(ctx, rand.Text()); err != nil {
 		return err
 	}
 	defer func() {
@@ -53,13 +53,19 @@ func (r *run) all(ctx context.Context, asked request) error {
 			return err
 		}
 	}
-	switch {
-	case asked.full:
-		r.full = "a full run was asked for"
-	case failing:
-		r.full = "the run before failed"
-	}
+	r.full = whyFull(asked.full, failing)
 	return r.make(ctx, erasing)
+}
+
+// whyFull gives why a run must be a full one; "" if it need not.
+func whyFull(asked, failing bool) string {
+	switch {
+	case asked:
+		return "a full run was asked for"
+	case failing:
+		return "the run before failed"
+	}
+	return ""
 }
 
 // make makes a version. If it is the first after an erasure, what held the erased
@@ -100,20 +106,26 @@ func (r *run) make(ctx context.Context, erasing bool) error {
 	return nil
 }
 
-// seal makes the plan.
-func (r *run) seal(ctx context.Context) error {
+// seal makes the plan of a run of that name, or finds the one that it has.
+func (r *run) seal(ctx context.Context, name string) error {
+	var plan protocol.Plan
 	err := r.step("seal", func() (err error) {
-		r.plan, err = r.Protocol.Plan(ctx, rand.Text())
+		plan, err = r.Protocol.Plan(ctx, name)
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		r.planned(plan)
 	}
-	r.report.Watershed = time.UnixMilli(r.plan.T).UTC()
-	for shard, c := range r.plan.Cut {
+	return err
+}
+
+// planned notes the plan and reports its cut.
+func (r *run) planned(plan protocol.Plan) {
+	r.plan = plan
+	r.report.Watershed = time.UnixMilli(plan.T).UTC()
+	for shard, c := range plan.Cut {
 		r.report.Cut[shard] = ReportCut{Epoch: c.Epoch, Through: c.Through.String(), Events: c.Count}
 	}
-	return nil
 }
 
 // unchanged reports whether the current version answers up to this very cut, in
@@ -153,14 +165,7 @@ func (r *run) rollsUpMore(t int64) bool {
 
 // publish makes a version the current one, if no other run was faster.
 func (r *run) publish(ctx context.Context, version string, result Result) error {
-	manifest := protocol.Manifest{
-		Version: version, Seq: r.plan.Pointer.Seq + 1, Run: r.plan.Run, Generation: r.Generation,
-		T: r.plan.T, Cut: r.plan.Cut, Views: result.Views, Events: result.Events,
-		Full: protocol.Full{Seq: r.plan.Pointer.Seq + 1, T: r.plan.T}, Past: r.past(),
-	}
-	if r.report.Mode == doubleentry.Incremental {
-		manifest.Full = r.before.Full
-	}
+	manifest := r.manifest(version, result)
 	published := false
 	err := r.step("publish", func() (err error) {
 		if err = r.Views.PutManifest(ctx, manifest); err != nil {
@@ -173,16 +178,38 @@ func (r *run) publish(ctx context.Context, version string, result Result) error 
 	if err != nil {
 		return err
 	}
-	r.report.Version, r.report.Seq, r.report.Events = version, manifest.Seq, result.Events
-	for name, files := range result.Views {
-		for _, f := range files {
-			r.report.Rows[name] += f.Rows
-		}
-	}
+	r.reportVersion(manifest)
 	if !published {
 		r.report.Superseded = true
 		return r.Views.Delete(ctx, version)
 	}
-	r.Logger.Info("published", "version", version, "events", result.Events, "watershed", r.report.Watershed, "mode", r.report.Mode, "why", r.report.Why)
+	r.announce()
 	return nil
+}
+
+// manifest describes a version of the run.
+func (r *run) manifest(version string, result Result) protocol.Manifest {
+	m := protocol.Manifest{
+		Version: version, Seq: r.plan.Pointer.Seq + 1, Run: r.plan.Run, Generation: r.Generation,
+		T: r.plan.T, Cut: r.plan.Cut, Views: result.Views, Events: result.Events,
+		Full: protocol.Full{Seq: r.plan.Pointer.Seq + 1, T: r.plan.T}, Past: r.past(),
+	}
+	if r.report.Mode == doubleentry.Incremental {
+		m.Full = r.before.Full
+	}
+	return m
+}
+
+// reportVersion reports a version that was made.
+func (r *run) reportVersion(m protocol.Manifest) {
+	r.report.Version, r.report.Seq, r.report.Events = m.Version, m.Seq, m.Events
+	for name, files := range m.Views {
+		for _, f := range files {
+			r.report.Rows[name] += f.Rows
+		}
+	}
+}
+
+func (r *run) announce() {
+	r.Logger.Info("published", "version", r.report.Version, "events", r.report.Events, "watershed", r.report.Watershed, "mode", r.report.Mode, "why", r.report.Why)
 }

@@ -56,10 +56,18 @@ func (l *Layer) failing(ctx context.Context) bool {
 	return err != nil || s.Failing != nil
 }
 
-// remember notes how a run ended. A run that was called off says nothing.
-func (l *Layer) remember(ctx context.Context, report *Report, err error) {
+// forget makes the journal be read again: another process may have written it.
+func (s *standing) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loaded, s.Standing = false, doubleentry.Standing{}
+}
+
+// remember notes how a run ended, once. A run that was called off says nothing. It
+// gives false if nothing was noted.
+func (l *Layer) remember(ctx context.Context, run string, report *Report, err error) bool {
 	if err != nil && ctx.Err() != nil {
-		return
+		return false
 	}
 	ctx = context.WithoutCancel(ctx)
 	s := &l.standing
@@ -69,9 +77,12 @@ func (l *Layer) remember(ctx context.Context, report *Report, err error) {
 		l.Logger.Error("what earlier batch runs found is lost", "error", loading)
 		s.loaded = true // it is replaced now
 	}
-	l.note(report, err)
+	if s.Last != nil && s.Last.Name == run && run != "" {
+		return false
+	}
+	l.note(run, report, err)
 	if l.Journal == nil {
-		return
+		return true
 	}
 	text, storing := json.Marshal(s.Standing)
 	if storing == nil {
@@ -80,11 +91,12 @@ func (l *Layer) remember(ctx context.Context, report *Report, err error) {
 	if storing != nil {
 		l.Logger.Error("storing what the batch run found failed", "error", storing)
 	}
+	return true
 }
 
-func (l *Layer) note(report *Report, err error) {
+func (l *Layer) note(run string, report *Report, err error) {
 	s := &l.standing.Standing
-	last := &doubleentry.Run{At: l.Now().UTC(), Version: report.Version, Mode: report.Mode, Why: report.Why, Result: doubleentry.Published}
+	last := &doubleentry.Run{Name: run, At: l.Now().UTC(), Version: report.Version, Mode: report.Mode, Why: report.Why, Result: doubleentry.Published}
 	if b := report.Balance; b != nil {
 		s.Balance = b
 		if n := b.Repaired(); n > 0 {

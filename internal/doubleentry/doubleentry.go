@@ -106,7 +106,8 @@ const (
 
 // Run is a batch run that ended.
 type Run struct {
-	At      time.Time `json:"at"` // its end
+	Name    string    `json:"name,omitempty"` // "": of an earlier release
+	At      time.Time `json:"at"`             // its end
 	Result  Result    `json:"result"`
 	Version string    `json:"version,omitempty"`
 	Mode    Mode      `json:"mode,omitempty"` // "": nothing was computed

@@ -116,14 +116,23 @@ type layered struct {
 // PlayLayers plays one history with the real layers. Files go under dir, which
 // the caller removes.
 func PlayLayers(c Config, dir string) (Outcome, error) {
-	w := newWorld(c)
-	def, err := definition.Parse("laws.yaml", []byte(pipelines[w.random.IntN(len(pipelines))]))
+	l, err := newLayered(c, dir)
 	if err != nil {
 		return Outcome{}, err
 	}
+	l.plot = l
+	return l.play(c)
+}
+
+func newLayered(c Config, dir string) (*layered, error) {
+	w := newWorld(c)
+	def, err := definition.Parse("laws.yaml", []byte(pipelines[w.random.IntN(len(pipelines))]))
+	if err != nil {
+		return nil, err
+	}
 	logic, err := rowlogic.New(def)
 	if err != nil {
-		return Outcome{}, err
+		return nil, err
 	}
 	l := &layered{world: w, def: def, logic: logic, fold: speed.NewFolder(def, logic)}
 	l.master = &faultyMaster{w: w, dir: filepath.Join(dir, "master")}
@@ -131,20 +140,21 @@ func PlayLayers(c Config, dir string) (Outcome, error) {
 	l.engine = newEngine(l, filepath.Join(dir, "computed"))
 	l.marker = &checkpoints{at: map[string]protocol.Position{}}
 	l.archiver = &archive.Archiver{Definition: def, Logic: logic, Log: w.log, Master: l.master, Checkpoints: l.marker}
-	w.plot = l
 	w.items.PageSize = 5
-	return w.play(c)
+	return l, nil
 }
 
 // PlayLayersAside plays one history with the real layers in a directory of its
 // own, which it removes.
-func PlayLayersAside(c Config) (Outcome, error) {
+func PlayLayersAside(c Config) (Outcome, error) { return aside(PlayLayers, c) }
+
+func aside(play func(Config, string) (Outcome, error), c Config) (Outcome, error) {
 	dir, err := os.MkdirTemp("", "watershed-laws-")
 	if err != nil {
 		return Outcome{}, err
 	}
 	defer os.RemoveAll(dir)
-	return PlayLayers(c, dir)
+	return play(c, dir)
 }
 
 // SeededLayers gives the history of the real layers of a seed.
@@ -298,14 +308,9 @@ func (l *layered) Repair(ctx context.Context, shard string, spans []protocol.Spa
 }
 
 func (l *layered) batchRun(ctx context.Context, _ string) error {
-	layer := &batch.Layer{
-		Protocol: &protocol.Run{Speed: l.speed(), Views: l.versions, Now: func() int64 { return l.now }, Kept: 1},
-		Log:      log{l.log, &l.scheduler}, Ledger: ledger{l.ledger, &l.scheduler}, Master: l.master, Views: l.versions, Archive: l,
-		Engine:  l.engine,
-		Entries: archive.Entries, Outline: archive.Outline, Cheaper: func(batch.Cost) bool { return l.chance(70) }, Generation: l.def.Generation, Definition: l.def,
-		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.UnixMilli(l.now) },
-		Sleep: func(ctx context.Context, _ time.Duration) error { return l.idle(ctx, 1) },
-	}
+	layer := l.layer()
+	layer.Engine, layer.Outline = l.engine, archive.Outline
+	layer.Cheaper = func(batch.Cost) bool { return l.chance(70) }
 	report, err := layer.Run(ctx)
 	l.out.Compared = l.engine.increments
 	if l.engine.unequal != nil {
@@ -315,6 +320,17 @@ func (l *layered) batchRun(ctx context.Context, _ string) error {
 		l.out.Published++
 	}
 	return err
+}
+
+// layer is the batch layer of a process that has just started, without an engine.
+func (l *layered) layer() *batch.Layer {
+	return &batch.Layer{
+		Protocol: &protocol.Run{Speed: l.speed(), Views: l.versions, Now: func() int64 { return l.now }, Kept: 1},
+		Log:      log{l.log, &l.scheduler}, Ledger: ledger{l.ledger, &l.scheduler}, Master: l.master, Views: l.versions, Archive: l,
+		Entries: archive.Entries, Generation: l.def.Generation, Definition: l.def,
+		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.UnixMilli(l.now) },
+		Sleep: func(ctx context.Context, _ time.Duration) error { return l.idle(ctx, 1) },
+	}
 }
 
 func (l *layered) manifest(version string) (protocol.Manifest, error) {

@@ -16,6 +16,7 @@ import (
 
 const (
 	sqlFile      = "internal/sql/duckdb.go"
+	queriesFile  = "internal/sql/queries.go"
 	checkFile    = "internal/batch/check.go"
 	archiverFile = "internal/archive/archiver.go"
 	folderFile   = "internal/speed/folder.go"
@@ -27,6 +28,7 @@ const (
 	shrinkFile   = "internal/laws/shrink.go"
 
 	incrementalFile = "internal/batch/incremental.go"
+	stepsFile       = "internal/batch/steps.go"
 	sinceFile       = "internal/sql/since.go"
 	sinceGoFile     = "internal/duckdb/since.go"
 )
@@ -42,9 +44,9 @@ var layerMutants = []mutant{
 	broken("the batch layer computes rows behind the cut", sqlFile,
 		"AND %s <= cut.through\", shard, position)\n	if s.Distinct {",
 		"AND %s <= cut.through\", shard, position)\n	if BROKEN {\n		return strings.ReplaceAll(b.String(), \"<= cut.through\", \"<> cut.through\"), nil\n	}\n	if s.Distinct {"),
-	broken("the batch layer looks for duplicates in the order of arrivals", sqlFile,
-		"		duplicates, stored, high, low, name(archive.ShardColumn), position, arrival, d.Def",
-		"		duplicates, stored, high, low, name(archive.ShardColumn), map[bool]string{false: position, true: arrival}[BROKEN], arrival, d.Def"),
+	broken("the batch layer looks for duplicates in the order of arrivals", queriesFile,
+		"q.name(archive.IDLowColumn), q.name(archive.PositionColumn))",
+		"q.name(archive.IDLowColumn), q.name(map[bool]string{false: archive.PositionColumn, true: archive.ArrivalColumn}[BROKEN]))"),
 	broken("the batch layer keeps rows twice that are stored twice", sqlFile,
 		"	if s.Distinct {\n		fmt.Fprintf(&b,", "	if s.Distinct && !(BROKEN) {\n		fmt.Fprintf(&b,"),
 	broken("the double entry does not compare", checkFile,
@@ -74,6 +76,10 @@ var layerMutants = []mutant{
 		"if to := kept.Bucket(at); to != at {", "if to := kept.Bucket(at); to != at && !(BROKEN) {"),
 	broken("a reader counts items that its version covers", readFile,
 		"it.Epoch <= c.Epoch {", "it.Epoch <= c.Epoch && !(BROKEN) {"),
+	{"a step publishes what does not balance", []edit{
+		{stepsFile, "	if a.differ != nil {\n		return a.differ\n	}\n", "	if a.differ != nil && !(BROKEN) {\n		return a.differ\n	}\n"},
+		{stepsFile, "	case a.differ == nil:\n		return r.then(deployment.PublishStep)\n	case", "	case a.differ == nil || BROKEN:\n		return r.then(deployment.PublishStep)\n	case"},
+	}},
 }
 
 // breakable builds the tests of this package with every rule of the real layers
@@ -155,7 +161,11 @@ func TestEveryBrokenRuleOfTheLayersIsFound(t *testing.T) {
 	for i, m := range layerMutants {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			out, err := play(t, fmt.Sprint(i), "^TestTheRealLayersAnswerAsTheOracle$")
+			tests := "^TestTheRealLayersAnswerAsTheOracle$"
+			if m.edits[0].file == stepsFile {
+				tests = "^TestRunsInStepsAnswerAsTheOracle$"
+			}
+			out, err := play(t, fmt.Sprint(i), tests)
 			var exit *exec.ExitError
 			switch {
 			case err == nil:

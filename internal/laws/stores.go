@@ -3,6 +3,7 @@ package laws
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/watershed-data/watershed/internal/memory"
 	"github.com/watershed-data/watershed/internal/protocol"
@@ -44,6 +45,35 @@ type ledger struct {
 func (l ledger) Shards(ctx context.Context) (out []string, err error) {
 	died := l.s.step(ctx, "list rows", func() { out, err = l.Ledger.Shards(ctx) })
 	return out, first(died, err)
+}
+
+// Rows goes on to the next row that is there, as a query of a table may: parents
+// before children, and a child that is created meanwhile comes as well.
+func (l ledger) Rows(ctx context.Context) (map[string]protocol.Row, error) {
+	out := map[string]protocol.Row{}
+	for last := ""; ; {
+		next := ""
+		var row protocol.Row
+		var err error
+		died := l.s.step(ctx, "read row after "+last, func() {
+			var ids []string
+			if ids, err = l.Ledger.Shards(ctx); err != nil {
+				return
+			}
+			slices.Sort(ids)
+			if i := slices.IndexFunc(ids, func(id string) bool { return id > last }); i >= 0 {
+				next = ids[i]
+				row, _, err = l.Ledger.Row(ctx, next)
+			}
+		})
+		if err := first(died, err); err != nil {
+			return nil, err
+		}
+		if next == "" {
+			return out, nil
+		}
+		out[next], last = row, next
+	}
 }
 
 func (l ledger) Row(ctx context.Context, shard string) (row protocol.Row, ok bool, err error) {

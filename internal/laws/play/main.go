@@ -22,10 +22,14 @@ func main() {
 	events := flag.Int("events", 0, "with -script: records, about")
 	faults := flag.Int("faults", 0, "with -script: faults")
 	layers := flag.Bool("layers", false, "play with the real layers, about 150 times as slow")
+	steps := flag.Bool("steps", false, "play with the real layers and runs in steps, as slow")
 	script := flag.String("script", "", "play this one history again and tell it step by step")
 	flag.Parse()
 	play, one := playProtocol, laws.Play
-	if *layers {
+	switch {
+	case *steps:
+		play, one = playSteps, laws.PlayStepsAside
+	case *layers:
 		play, one = playLayers, laws.PlayLayersAside
 	}
 	if *script != "" {
@@ -67,6 +71,16 @@ func playLayers(seed uint64) (laws.Outcome, string) {
 	o, err := laws.PlayLayersAside(c)
 	if err != nil {
 		return o, fmt.Sprintf("seed %d: %v, made small:\n%s", seed, err, laws.ExplainLayers(c, o.Script))
+	}
+	return o, ""
+}
+
+// playSteps does so with runs in steps.
+func playSteps(seed uint64) (laws.Outcome, string) {
+	c := laws.SeededLayers(seed)
+	o, err := laws.PlayStepsAside(c)
+	if err != nil {
+		return o, fmt.Sprintf("seed %d: %v, made small:\n%s", seed, err, laws.ExplainSteps(c, o.Script))
 	}
 	return o, ""
 }
