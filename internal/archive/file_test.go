@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/watershed-data/watershed/internal/archive"
 	"github.com/watershed-data/watershed/internal/column"
@@ -236,6 +237,40 @@ func plain(v parquet.Value) any {
 }
 
 // TestWriteRefusesForeignBatch: values of another definition under this one's
+// TestEncodingsEveryEngineReads: some that Parquet has are read wrong by Spark 3.5.6,
+// and not by all other engines.
+func TestEncodingsEveryEngineReads(t *testing.T) {
+	t.Parallel()
+	var events []protocol.Event
+	for i := range 3000 {
+		events = append(events, event(i, strings.Repeat("x", i%700)))
+	}
+	b := rows("s", events...)
+	def := &definition.Definition{Columns: []definition.Column{{Name: "word", Type: column.Type{Kind: column.String}}}}
+	words := column.NewVector(def.Columns[0].Type, len(events))
+	for i := range events {
+		words.Set(i, column.Value{Str: strings.Repeat(fmt.Sprint(i), 300)}) // more than a dictionary takes
+	}
+	b.Columns = append(b.Columns, words)
+	var file bytes.Buffer
+	if err := archive.Write(&file, def, b); err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range f.Metadata().RowGroups[0].Columns {
+		for _, e := range c.MetaData.Encoding {
+			switch e {
+			case format.Plain, format.RLE, format.RLEDictionary:
+			default:
+				t.Errorf("column %v is encoded as %s", c.MetaData.PathInSchema, e)
+			}
+		}
+	}
+}
+
 // names would be silent nonsense.
 func TestWriteRefusesForeignBatch(t *testing.T) {
 	t.Parallel()

@@ -140,7 +140,9 @@ func (c Column) node() parquet.Node {
 	var n parquet.Node
 	switch c.Physical {
 	case Text:
-		n = parquet.String()
+		// Not as lengths and then texts, which is parquet-go's choice: Spark 3.5.6 reads
+		// other texts out of such pages, without an error (SPARK-52240).
+		n = parquet.Encoded(parquet.String(), &parquet.Plain)
 	case Int64:
 		n = parquet.Leaf(parquet.Int64Type)
 	case Int32:

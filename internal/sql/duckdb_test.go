@@ -95,8 +95,15 @@ func TestGolden(t *testing.T) {
 		}
 	}
 	statements["copy"] = must(t)(d.Copy(d.Figures(), "/data/it's out.parquet", 8192))
+	golden(t, "duckdb", statements)
+	run(t, def, statements)
+}
+
+// golden holds statements against the files of a dialect.
+func golden(t *testing.T, dialect string, statements map[string]string) {
+	t.Helper()
 	for name, got := range statements {
-		file := filepath.Join("testdata", "duckdb", name+".sql")
+		file := filepath.Join("testdata", dialect, name+".sql")
 		if *update {
 			if err := os.WriteFile(file, []byte(got+";\n"), 0o644); err != nil {
 				t.Fatal(err)
@@ -110,10 +117,9 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s is not as in %s (go test ./internal/sql -update writes it anew):\n%s", name, file, got)
 		}
 	}
-	if files, _ := filepath.Glob("testdata/duckdb/*.sql"); len(files) != len(statements) {
+	if files, _ := filepath.Glob(filepath.Join("testdata", dialect, "*.sql")); len(files) != len(statements) {
 		t.Errorf("there are %d golden files for %d statements", len(files), len(statements))
 	}
-	run(t, def, statements)
 }
 
 // run executes the golden statements over files that exist.

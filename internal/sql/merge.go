@@ -25,8 +25,8 @@ func (d DuckDB) Merge(v definition.View, relations ...string) (string, error) {
 	if len(relations) == 0 {
 		return "", errors.New("rendering view " + v.Name + ": there is nothing to merge")
 	}
-	g := newGroups(v, layout)
-	columns := strings.Join(names(layout.Columns()), ", ")
+	g := newGroups(duckDB, v, layout)
+	columns := strings.Join(duckDB.names(layout.Columns()), ", ")
 	all := make([]string, len(relations))
 	for i, r := range relations {
 		all[i] = "  SELECT " + columns + " FROM " + r

@@ -23,15 +23,6 @@ func checkText(what, s string) error {
 	return nil
 }
 
-// fields quotes columns of a relation and joins them to a list, one a line.
-func fields(relation string, columns []string) string {
-	out := make([]string, len(columns))
-	for i, c := range columns {
-		out[i] = relation + "." + name(c)
-	}
-	return strings.Join(out, ",\n  ")
-}
-
 // shards lists the shards of a cut in order, so that equal plans have equal SQL.
 func shards(cut map[string]protocol.Position) []string {
 	return slices.Sorted(maps.Keys(cut))

@@ -13,21 +13,27 @@ import (
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/pages"
+	"github.com/watershed-data/watershed/internal/protocol"
 )
 
 // File is an open view file. Its footer is in memory; it may be scanned often
 // and by several goroutines at once.
 type File struct {
-	file *parquet.File
+	file    *parquet.File
+	fetcher protocol.Fetcher // nil: reads need no announcement
 }
 
-// Open reads the footer of a view file of the given size in bytes.
+// Open reads the footer of a view file of the given size in bytes. If r is a
+// protocol.Fetcher, it is told which pages a scan is about to read.
 func Open(r io.ReaderAt, size int64) (*File, error) {
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	// The magic bytes at the end tell as much as those at the beginning, which would be
+	// read for nothing else.
+	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.SkipMagicBytes(true))
 	if err != nil {
 		return nil, fmt.Errorf("opening a view file: %w", err)
 	}
-	return &File{file: f}, nil
+	fetcher, _ := r.(protocol.Fetcher)
+	return &File{file: f, fetcher: fetcher}, nil
 }
 
 // Rows is the number of groups in the file.
@@ -62,11 +68,11 @@ func (f *File) ScanAfter(def *definition.Definition, v definition.View, from, to
 		return fmt.Errorf("reading a file of view %s: %w", v.Name, err)
 	}
 	s.fn = fn
-	for _, group := range f.file.RowGroups() {
+	for i, group := range f.file.RowGroups() {
 		if place != nil && s.before(group, place) {
 			continue
 		}
-		if err := s.group(group); err != nil {
+		if err := s.group(i, group); err != nil {
 			var own *callbackError
 			if errors.As(err, &own) {
 				return own.err
@@ -84,6 +90,7 @@ func (e *callbackError) Error() string { return e.err.Error() }
 
 // scan is one scan of a file.
 type scan struct {
+	file     *File
 	from, to int64
 	layout   Layout
 	measures []measure.Measure
@@ -105,6 +112,7 @@ func (f *File) newScan(def *definition.Definition, v definition.View, from, to i
 	}
 	columns := layout.Columns()
 	s := &scan{
+		file:    f,
 		columns: columns,
 		lists:   make([][]parquet.Value, len(columns)),
 		from:    from, to: to,
@@ -187,10 +195,14 @@ func checkType(c Column, t parquet.Type) error {
 	return nil
 }
 
-// group scans one row group.
-func (s *scan) group(group parquet.RowGroup) (err error) {
+// group scans one row group, the i-th.
+func (s *scan) group(i int, group parquet.RowGroup) (err error) {
 	first, end, err := s.rows(group)
 	if err != nil || first == end {
+		return err
+	}
+	fetched, err := s.ahead(i, group, first, end)
+	if err != nil {
 		return err
 	}
 	readers := make([]*pages.Reader, len(s.index))
@@ -205,7 +217,12 @@ func (s *scan) group(group parquet.RowGroup) (err error) {
 		}()
 	}
 	values := make([]parquet.Value, len(readers))
-	for range end - first {
+	for row := first; row < end; row++ {
+		if row == fetched {
+			if fetched, err = s.ahead(i, group, row, end); err != nil {
+				return err
+			}
+		}
 		for i, r := range readers {
 			if s.columns[i].List {
 				s.lists[i], err = r.List(s.lists[i][:0])

@@ -1,0 +1,53 @@
+SET spark.sql.ansi.enabled=true;
+SET spark.sql.session.timeZone=UTC;
+SET spark.sql.decimalOperations.allowPrecisionLoss=false;
+SET spark.sql.caseSensitive=false;
+SET spark.sql.parser.escapedStringLiterals=false;
+SET spark.sql.variable.substitute=false;
+SET spark.sql.optimizer.windowGroupLimitThreshold=1000000;
+CREATE OR REPLACE TEMP VIEW `rows` AS
+SELECT
+  m.`ws_shard`,
+  m.`ws_outcome`,
+  m.`ws_reason`,
+  m.`ws_hash_hi`,
+  m.`ws_hash_lo`,
+  m.`ws_time_1h`,
+  m.`ws_time_1d`,
+  m.`ws_time_1mo`,
+  m.`ws_distinct_product`,
+  m.`ws_bucket_price_0_01`,
+  m.`ws_where_sketches`,
+  m.`product`,
+  m.`price`,
+  m.`sold_at`,
+  m.`items`,
+  m.`through`
+FROM (
+  SELECT
+    m.`ws_shard`,
+    m.`ws_outcome`,
+    m.`ws_reason`,
+    m.`ws_hash_hi`,
+    m.`ws_hash_lo`,
+    m.`ws_time_1h`,
+    m.`ws_time_1d`,
+    m.`ws_time_1mo`,
+    m.`ws_distinct_product`,
+    m.`ws_bucket_price_0_01`,
+    m.`ws_where_sketches`,
+    m.`product`,
+    m.`price`,
+    m.`sold_at`,
+    m.`items`,
+    m.`through`,
+    row_number() OVER (PARTITION BY m.`ws_shard`, m.`ws_position` ORDER BY m.`ws_outcome` = 'erased' DESC, m.`ws_rowlogic` DESC, m.`ws_hash_hi`, m.`ws_hash_lo`) AS ws_place
+  FROM `files` AS m
+  JOIN (VALUES
+    ('it\'s \\ b', '00277.0000000000'),
+    ('shard-a', '003100.0000000003')
+  ) AS cut (shard, through)
+  ON m.`ws_shard` = cut.shard AND m.`ws_position` <= cut.through
+) AS m
+WHERE ws_place = 1;
+CACHE TABLE `rows`;

@@ -1,0 +1,5 @@
+SELECT
+  count(*) AS `sales`
+FROM `rows` AS r
+WHERE r.`ws_outcome` = 'accepted'
+HAVING count(*) > 0;
