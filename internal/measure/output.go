@@ -49,3 +49,7 @@ func (o Output) Read(s State) (Result, error) {
 	}
 	return o.measure.Read(s)
 }
+
+// Share gives the quantile that the output is, as a share of the values: over of unit.
+// The output is one of a measure's quantiles.
+func (o Output) Share() (over, unit int64) { return o.quantile.Share() }

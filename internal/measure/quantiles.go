@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
+	"math/big"
 	"math/bits"
 	"regexp"
 	"slices"
@@ -195,4 +197,41 @@ func (m Measure) Quantile(s State, q Quantile) (Result, error) {
 		return Result{Big: of.middle(b.Number)}, nil
 	}
 	return Result{}, fmt.Errorf("reading %s: the state holds no value at rank %d", m.Name, q.rank(n))
+}
+
+// Share gives the quantile as a share of the values: over of unit.
+func (q Quantile) Share() (over, unit int64) { return q.over, q.unit }
+
+// Middles gives the results that stand for the buckets of the measure's positive
+// values, from the first one on as far as its type's values reach, as texts of
+// decimals or of the shortest floats. Those of negative values are the same with the
+// other sign; zero stands for itself.
+func (m Measure) Middles() ([]string, error) {
+	of, err := NewBuckets(m.Type, m.Error)
+	if err != nil {
+		return nil, err
+	}
+	if of.float != nil {
+		out := make([]string, len(of.float))
+		for i := range out {
+			out[i] = strconv.FormatFloat(of.middleFloat(int64(i+1)), 'g', -1, 64)
+		}
+		return out, nil
+	}
+	largest := column.Value{Int: math.MinInt64} // of all magnitudes
+	if m.Type.Kind == column.Decimal {
+		largest.Int = -power10(m.Type.Precision).Int64()
+	}
+	last, _ := of.Of(largest)
+	_, scale := m.ResultType()
+	out := make([]string, -last)
+	for i := range out {
+		out[i] = decimal(of.middle(int64(i+1)), scale)
+	}
+	return out, nil
+}
+
+// decimal writes units of 10^-scale.
+func decimal(units *big.Int, scale int) string {
+	return new(big.Rat).SetFrac(units, power10(scale)).FloatString(scale)
 }
