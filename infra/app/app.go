@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -21,11 +22,13 @@ type request struct {
 	Pipeline  string `json:"pipeline"`  // the definition's file
 	Config    string `json:"config"`    // the configuration's file
 	Functions string `json:"functions"` // folder of the functions' programs
+	Driver    string `json:"driver"`    // the file of the program for Spark
+	Endpoint  string `json:"endpoint"`  // of a stand-in for AWS
 }
 
 // Props reads and checks everything that the context names.
 func Props(context string) (stack.PipelineProps, error) {
-	r := request{Functions: "bin/functions"}
+	r := request{Functions: "bin/functions", Driver: "glue/batch.py"}
 	if context != "" {
 		if err := json.Unmarshal([]byte(context), &r); err != nil {
 			return stack.PipelineProps{}, fmt.Errorf("reading the context of cdk: %w", err)
@@ -36,11 +39,20 @@ func Props(context string) (stack.PipelineProps, error) {
 	}
 	def, defErr := definition.Load(r.Pipeline)
 	chosen, configErr := config.Load(r.Config)
-	if err := errors.Join(defErr, configErr); err != nil {
+	if err := errors.Join(defErr, configErr, checkEndpoint(r.Endpoint)); err != nil {
 		return stack.PipelineProps{}, err
 	}
-	props := stack.PipelineProps{Definition: def, Config: chosen, Functions: r.Functions}
+	props := stack.PipelineProps{Definition: def, Config: chosen, Functions: r.Functions, Driver: r.Driver, Endpoint: r.Endpoint}
 	return props, props.Check()
+}
+
+// checkEndpoint takes the address of a stand-in, or none.
+func checkEndpoint(endpoint string) error {
+	at, err := url.Parse(endpoint)
+	if endpoint == "" || err == nil && (at.Scheme == "http" || at.Scheme == "https") && at.Host != "" {
+		return nil
+	}
+	return fmt.Errorf("-c endpoint cannot be %q; write the URL of a stand-in for AWS, such as http://127.0.0.1:4566, or leave it out", endpoint)
 }
 
 // flags are how CDK behaves, whatever the folder's cdk.json says: a template

@@ -15,13 +15,18 @@ import (
 
 // Config is a checked configuration.
 type Config struct {
-	Stream   Stream
-	Delivery Delivery
-	Speed    Speed
-	Master   Master
-	Athena   Athena
-	Alarms   Alarms
-	Retain   bool // keep buckets, tables and the key when the stack is deleted
+	Stream    Stream
+	Delivery  Delivery
+	Functions Functions
+	Speed     Speed
+	Query     Query
+	API       API
+	Master    Master
+	Crawler   Crawler
+	Athena    Athena
+	Batch     Batch
+	Alarms    Alarms
+	Retain    bool // keep buckets, tables and the key when the stack is deleted
 }
 
 // Mode says where the stream comes from and how it grows.
@@ -31,7 +36,7 @@ type Mode string
 const (
 	OnDemand    Mode = "on-demand"
 	Provisioned Mode = "provisioned"
-	Imported    Mode = "imported" // it exists; its settings are checked by the functions when they start
+	Imported    Mode = "imported" // it exists; its settings are checked when the stack is deployed
 )
 
 // Stream is the Kinesis data stream.
@@ -47,13 +52,47 @@ type Stream struct {
 type Delivery struct {
 	BufferMiB int           // of a Parquet object
 	Interval  time.Duration // the longest that an event waits for its object
+	// Late is how long after its arrival an event may still be on its way into the
+	// master dataset. A batch run waits so long before it takes an event for missing.
+	Late time.Duration
 }
+
+// Functions is what all functions have in common.
+type Functions struct {
+	Architecture Architecture
+}
+
+// Architecture is the processor that the functions' programs are built for.
+type Architecture string
+
+// The architectures.
+const (
+	ARM64 Architecture = "arm64"
+	X86   Architecture = "x86_64"
+)
 
 // Speed is the speed function.
 type Speed struct {
 	Batch     int           // events in one invocation, at most
 	Window    time.Duration // how long an invocation waits for its batch to fill
 	MemoryMiB int
+}
+
+// Query is the query function.
+type Query struct {
+	MemoryMiB int
+}
+
+// API is how much the API lets through, of all callers together.
+type API struct {
+	Rate  int // requests a second, on average
+	Burst int // at once
+}
+
+// Crawler finds out what landed files look like.
+type Crawler struct {
+	Off      bool   // there is none
+	Schedule string // a cron expression of AWS, in UTC; "": only when it is started by hand
 }
 
 // Master is the bucket of the master dataset.
@@ -69,17 +108,22 @@ type Athena struct {
 
 // Alarms is who hears of them.
 type Alarms struct {
-	Topic string // ARN of an SNS topic; "": alarms only show
+	Topic   string // ARN of an SNS topic; "": alarms only show
+	Rejects int    // rejected events in five minutes that are nothing to wake anybody for
 }
 
 // defaults is the configuration of an empty file.
 func defaults() Config {
 	return Config{
-		Stream:   Stream{Mode: OnDemand, Retention: 24 * time.Hour},
-		Delivery: Delivery{BufferMiB: 64, Interval: 60 * time.Second},
-		Speed:    Speed{Batch: 1000, Window: time.Second, MemoryMiB: 1024},
-		Athena:   Athena{ScanLimitGiB: 100},
-		Retain:   true,
+		Stream:    Stream{Mode: OnDemand, Retention: 24 * time.Hour},
+		Delivery:  Delivery{BufferMiB: 64, Interval: 60 * time.Second},
+		Functions: Functions{Architecture: ARM64},
+		Speed:     Speed{Batch: 1000, Window: time.Second, MemoryMiB: 1024},
+		Query:     Query{MemoryMiB: 1024},
+		API:       API{Rate: 50, Burst: 100},
+		Athena:    Athena{ScanLimitGiB: 100},
+		Batch:     defaultBatch(),
+		Retain:    true,
 	}
 }
 
@@ -103,7 +147,7 @@ func Parse(name string, text []byte) (Config, error) {
 	var document yaml.Node
 	c := &reader{file: name, config: defaults(), seen: map[string]*yaml.Node{}}
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return c.config, nil // everything as by default
+		return c.config.derived(), nil // everything as by default
 	} else if err != nil {
 		return Config{}, Errors{fmt.Sprintf("%s: it is not YAML: %v", name, err)}
 	}
@@ -117,7 +161,16 @@ func Parse(name string, text []byte) (Config, error) {
 	if len(c.errors) > 0 {
 		return Config{}, c.errors
 	}
-	return c.config, nil
+	return c.config.derived(), nil
+}
+
+// derived fills in what follows from other keys, if it was not chosen.
+func (c Config) derived() Config {
+	if c.Delivery.Late == 0 {
+		// The transform collects for a minute before, and S3 takes its time.
+		c.Delivery.Late = c.Delivery.Interval + 2*time.Minute
+	}
+	return c
 }
 
 // reader reads one file.
@@ -184,6 +237,7 @@ func (r *reader) together() {
 	if n := r.seen["master.object_lock.days"]; n != nil && c.Master.LockMode == "" {
 		r.fail(n, "master.object_lock.days needs master.object_lock.mode, %s", keys["master.object_lock.mode"].allowed)
 	}
+	r.batch()
 }
 
 func title(path string) string {

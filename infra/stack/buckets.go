@@ -24,7 +24,7 @@ type Buckets struct {
 	Staging   awss3.IBucket // what can be made again: query results, intermediate files
 	Master    awss3.IBucket // the master dataset: versioned, so that no write takes an event away
 	Views     awss3.IBucket // the versions of the batch views
-	Artifacts awss3.IBucket // programs and plans of batch runs
+	Artifacts awss3.IBucket // the jobs of batch runs and their results
 	Logs      awss3.IBucket // who accessed the others
 }
 
@@ -33,6 +33,7 @@ const (
 	abortUploads = 7
 	keepLanded   = 30
 	keepStaged   = 7
+	keepJobs     = 30 // long after the run that one is of
 	keepLogs     = 90
 	keepReplaced = 30 // versions of the master dataset that others took the place of
 )
@@ -76,7 +77,7 @@ func NewBuckets(scope constructs.Construct, id string, props BucketsProps) *Buck
 		Staging:   bucket("Staging", expiring(keepStaged)),
 		Master:    bucket("Master", props.master),
 		Views:     bucket("Views", func(*awss3.BucketProps) {}),
-		Artifacts: bucket("Artifacts", func(*awss3.BucketProps) {}),
+		Artifacts: bucket("Artifacts", expiring(keepJobs)),
 		Logs:      logs,
 	}
 }

@@ -1,7 +1,7 @@
 package stack
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsathena"
@@ -10,8 +10,10 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/watershed-data/watershed/internal/archive"
+	"github.com/watershed-data/watershed/athena"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/sql"
+	"github.com/watershed-data/watershed/internal/tables"
 )
 
 // CatalogProps is what the catalog describes.
@@ -30,12 +32,11 @@ type Catalog struct {
 }
 
 // rowsPrefix is where internal/aws looks for the files of a generation's master
-// dataset. The table has no partitions: whoever merges files or repairs a hole
-// writes them beside Firehose's, and a reader has to see them all.
+// dataset.
 func rowsPrefix(def *definition.Definition) string { return "master/" + def.Generation + "/" }
 
 // NewCatalog makes the catalog.
-func NewCatalog(scope constructs.Construct, id string, props CatalogProps) *Catalog {
+func NewCatalog(scope constructs.Construct, id string, props CatalogProps) (*Catalog, error) {
 	scope = constructs.NewConstruct(scope, jsii.String(id))
 	name := jsii.String(databaseName(props.Definition.Pipeline))
 	account := awscdk.Aws_ACCOUNT_ID()
@@ -43,51 +44,100 @@ func NewCatalog(scope constructs.Construct, id string, props CatalogProps) *Cata
 		CatalogId:     account,
 		DatabaseInput: &awsglue.CfnDatabase_DatabaseInputProperty{Name: name, Description: jsii.String("Watershed pipeline " + props.Definition.Pipeline)},
 	})
-	location := "s3://" + *props.Buckets.Master.BucketName() + "/" + rowsPrefix(props.Definition)
-	rows := awsglue.NewCfnTable(scope, jsii.String("Rows"), &awsglue.CfnTableProps{
-		CatalogId:    account,
-		DatabaseName: name,
-		TableInput: &awsglue.CfnTable_TableInputProperty{
-			Name:        jsii.String("rows"),
-			Description: jsii.String("The master dataset: a row for each event, also rejected and dropped ones"),
-			TableType:   jsii.String("EXTERNAL_TABLE"),
-			Parameters:  map[string]string{"classification": "parquet"},
-			StorageDescriptor: &awsglue.CfnTable_StorageDescriptorProperty{
-				Location:     jsii.String(location),
-				Columns:      columns(props.Definition),
-				InputFormat:  jsii.String("org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"),
-				OutputFormat: jsii.String("org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"),
-				SerdeInfo:    &awsglue.CfnTable_SerdeInfoProperty{SerializationLibrary: jsii.String("org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe")},
-			},
-		},
-	})
-	rows.AddResourceDependency(database, nil)
-	return &Catalog{Database: name, Rows: rows, WorkGroup: workGroup(scope, props)}
+	made, err := props.tables()
+	if err != nil {
+		return nil, err
+	}
+	c := &Catalog{Database: name, WorkGroup: workGroup(scope, props)}
+	construct := constructs.NewConstruct(scope, jsii.String("Tables"))
+	for _, t := range made {
+		table := awsglue.NewCfnTable(construct, t.Name, &awsglue.CfnTableProps{CatalogId: account, DatabaseName: name, TableInput: t})
+		table.AddResourceDependency(database, nil)
+		if *t.Name == sql.RowsTable {
+			c.Rows = table
+		}
+	}
+	return c, c.queries(scope, props)
 }
 
-// columns are those of the master dataset, one for one.
-func columns(def *definition.Definition) *[]*awsglue.CfnTable_ColumnProperty {
-	var out []*awsglue.CfnTable_ColumnProperty
-	for _, c := range archive.Columns(def) {
-		out = append(out, &awsglue.CfnTable_ColumnProperty{Name: jsii.String(c.Name), Type: jsii.String(glueType(c.Physical))})
+// catalogFits says what cannot be in the catalog. It needs no CDK.
+func catalogFits(def *definition.Definition) error {
+	dialect := sql.Athena{Def: def, Database: databaseName(def.Pipeline)}
+	merged, err := dialect.Merged(nil)
+	errs := []error{dialect.CheckNames(), err}
+	for _, v := range merged {
+		_, err := v.Text(dialect.Database)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// tables gives what the database holds: the master dataset, the versions of each view,
+// and the merged views. Until there is a version, these are of the master dataset
+// alone; a run replaces them when it publishes one.
+func (p CatalogProps) tables() ([]*awsglue.CfnTable_TableInputProperty, error) {
+	dialect := sql.Athena{Def: p.Definition, Database: databaseName(p.Definition.Pipeline), Bucket: *p.Buckets.Views.BucketName()}
+	versions, err := dialect.Tables()
+	if err != nil {
+		return nil, err
+	}
+	var out []*awsglue.CfnTable_TableInputProperty
+	for _, t := range append([]tables.Table{dialect.Rows(*p.Buckets.Master.BucketName())}, versions...) {
+		out = append(out, parquetTable(t))
+	}
+	merged, err := dialect.Merged(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range merged {
+		text, err := v.Text(dialect.Database)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &awsglue.CfnTable_TableInputProperty{
+			Name: jsii.String(v.Name), Description: jsii.String(v.Comment()), TableType: jsii.String(tables.VirtualView), Parameters: v.Parameters(),
+			ViewOriginalText: jsii.String(text), ViewExpandedText: jsii.String(tables.ExpandedText),
+			StorageDescriptor: &awsglue.CfnTable_StorageDescriptorProperty{Columns: columns(v.Columns), SerdeInfo: &awsglue.CfnTable_SerdeInfoProperty{}},
+		})
+	}
+	return out, nil
+}
+
+func parquetTable(t tables.Table) *awsglue.CfnTable_TableInputProperty {
+	return &awsglue.CfnTable_TableInputProperty{
+		Name: jsii.String(t.Name), Description: jsii.String(t.Description), TableType: jsii.String(tables.ExternalTable),
+		Parameters: t.Parameters, PartitionKeys: columns(t.Partitions),
+		StorageDescriptor: &awsglue.CfnTable_StorageDescriptorProperty{
+			Location: jsii.String(t.Location), Columns: columns(t.Columns),
+			InputFormat: jsii.String(tables.ParquetInput), OutputFormat: jsii.String(tables.ParquetOutput),
+			SerdeInfo: &awsglue.CfnTable_SerdeInfoProperty{SerializationLibrary: jsii.String(tables.ParquetSerDe)},
+		},
+	}
+}
+
+func columns(of []tables.Column) *[]*awsglue.CfnTable_ColumnProperty {
+	out := []*awsglue.CfnTable_ColumnProperty{}
+	for _, c := range of {
+		out = append(out, &awsglue.CfnTable_ColumnProperty{Name: jsii.String(c.Name), Type: jsii.String(c.Hive)})
 	}
 	return &out
 }
 
-func glueType(p archive.Physical) string {
-	switch p {
-	case archive.Text:
-		return "string"
-	case archive.Int64:
-		return "bigint"
-	case archive.Int32:
-		return "int"
-	case archive.Boolean:
-		return "boolean"
-	case archive.Double:
-		return "double"
+// queries makes the workgroup's named queries.
+func (c *Catalog) queries(scope constructs.Construct, props CatalogProps) error {
+	list, err := athena.Queries(props.Definition)
+	if err != nil {
+		return err
 	}
-	panic(fmt.Sprintf("physical type %d has no type in Glue", p))
+	construct := constructs.NewConstruct(scope, jsii.String("Queries"))
+	for _, q := range list {
+		query := awsathena.NewCfnNamedQuery(construct, jsii.String(q.Name), &awsathena.CfnNamedQueryProps{
+			Name: jsii.String(q.Name), Description: jsii.String(q.Description), QueryString: jsii.String(q.SQL),
+			Database: c.Database, WorkGroup: c.WorkGroup.Name(),
+		})
+		query.AddResourceDependency(c.WorkGroup, nil)
+	}
+	return nil
 }
 
 // workGroup is where people's queries run: encrypted results, and an end to

@@ -20,7 +20,7 @@ type DeliveryProps struct {
 	Config    config.Delivery
 	Stream    awskinesis.IStream
 	Prefix    string // of the objects in the master bucket
-	Role      awsiam.IRole
+	Role      awsiam.Role
 	Transform awslambda.IFunction
 	Catalog   *Catalog
 	Buckets   *Buckets
@@ -38,11 +38,11 @@ func NewDeliveryRole(scope constructs.Construct, id string) awsiam.Role {
 // NewDelivery makes the way of events into the master dataset.
 func NewDelivery(scope constructs.Construct, id string, props DeliveryProps) awskinesisfirehose.DeliveryStream {
 	scope = constructs.NewConstruct(scope, jsii.String(id))
-	logs := awslogs.NewLogGroup(scope, jsii.String("Log"), &awslogs.LogGroupProps{
-		Retention: awslogs.RetentionDays_ONE_MONTH, RemovalPolicy: props.Removal,
-	})
+	logs := newLog(scope, "Log", props.Key, props.Removal)
+	props.letDeliver(logs)
+	role := props.Role.WithoutPolicyUpdates(nil) // CDK's own grants let Firehose delete
 	destination := awskinesisfirehose.NewS3Bucket(props.Buckets.Master, &awskinesisfirehose.S3BucketProps{
-		Role:              props.Role,
+		Role:              role,
 		EncryptionKey:     props.Key,
 		BufferingSize:     awscdk.Size_Mebibytes(jsii.Number(props.Config.BufferMiB)),
 		BufferingInterval: awscdk.Duration_Seconds(jsii.Number(props.Config.Interval.Seconds())),
@@ -66,16 +66,26 @@ func NewDelivery(scope constructs.Construct, id string, props DeliveryProps) aws
 	})
 	stream := awskinesisfirehose.NewDeliveryStream(scope, jsii.String("Stream"), &awskinesisfirehose.DeliveryStreamProps{
 		Source:      awskinesisfirehose.NewKinesisStreamSource(props.Stream),
-		Role:        props.Role,
+		Role:        role,
 		Destination: destination,
 	})
-	// CDK lets whoever writes to a bucket delete from it too. Firehose only adds.
-	props.Buckets.Master.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("DeliveryOnlyAdds"),
-		Effect:     awsiam.Effect_DENY,
-		Principals: &[]awsiam.IPrincipal{awsiam.NewArnPrincipal(props.Role.RoleArn())},
-		Actions:    jsii.Strings("s3:DeleteObject*", "s3:PutBucketVersioning", "s3:BypassGovernanceRetention"),
-		Resources:  jsii.Strings(*props.Buckets.Master.BucketArn(), *props.Buckets.Master.ArnForObjects(jsii.String("*"))),
-	}))
+	stream.Node().AddDependency(props.Role) // and its policy, which Firehose tries when it is made
 	return stream
+}
+
+// letDeliver grants Firehose what its documentation asks for ("Controlling access
+// with Amazon Data Firehose"), on what it reads and writes here.
+func (p DeliveryProps) letDeliver(logs awslogs.ILogGroup) {
+	master := p.Buckets.Master
+	allow(p.Role, []string{"kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}, *p.Stream.StreamArn())
+	if key := p.Stream.EncryptionKey(); key != nil {
+		allow(p.Role, []string{"kms:Decrypt"}, *key.KeyArn())
+	}
+	allow(p.Role, []string{"lambda:GetFunctionConfiguration", "lambda:InvokeFunction"}, *p.Transform.FunctionArn(), *p.Transform.FunctionArn()+":*")
+	allow(p.Role, []string{"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"}, *master.BucketArn())
+	allow(p.Role, []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, *master.ArnForObjects(jsii.String(p.Prefix + "*")), *master.ArnForObjects(jsii.String("failed/*")))
+	allow(p.Role, []string{"kms:Decrypt", "kms:GenerateDataKey"}, *p.Key.KeyArn())
+	catalog := p.Catalog.arns()
+	allow(p.Role, []string{"glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"}, catalog[0], catalog[1], p.Catalog.table("rows"))
+	allow(p.Role, []string{"logs:CreateLogStream", "logs:PutLogEvents"}, *logs.LogGroupArn())
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/watershed-data/watershed/infra/config"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/deployment"
 )
 
 // PipelineProps is what a pipeline's stack is made of.
@@ -25,6 +26,8 @@ type PipelineProps struct {
 	Definition *definition.Definition
 	Config     config.Config
 	Functions  string // folder with a folder for each function, which holds its bootstrap
+	Driver     string // file of the program that computes on Spark
+	Endpoint   string // of a stand-in for AWS, which the functions then talk to; "": AWS itself
 }
 
 // Check says what the stack cannot be made of. It needs no CDK.
@@ -32,20 +35,29 @@ func (p PipelineProps) Check() error {
 	if p.Definition == nil {
 		return errors.New("making the stack: there is no definition")
 	}
-	return functionProgramsExist(p.Functions)
+	return errors.Join(functionProgramsFit(p.Functions, p.Config), lookupsCanBePacked(p.Definition), catalogFits(p.Definition), p.batch().Check())
+}
+
+// batch is what is known of batch runs before CDK starts.
+func (p PipelineProps) batch() BatchProps {
+	return BatchProps{Pipeline: p.Definition.Pipeline, When: p.Definition.Batch, Config: p.Config.Batch, Late: p.Config.Delivery.Late, Driver: p.Driver}
 }
 
 // Pipeline is the stack of one pipeline.
 type Pipeline struct {
 	Stack        awscdk.Stack
+	Key          awskms.Key // encrypts everything but access logs of buckets
 	Stream       awskinesis.IStream
 	StreamIsOurs bool // made here, not imported
 	Buckets      *Buckets
 	Tables       *Tables
 	Catalog      *Catalog
 	Functions    *Functions
+	Batch        *Batch
 	DeliveryRole awsiam.Role
 	Delivery     awskinesisfirehose.DeliveryStream
+	API          *API
+	Crawler      *Crawler // nil: none
 }
 
 // NewPipeline adds a pipeline's stack to an app.
@@ -60,7 +72,7 @@ func NewPipeline(app constructs.Construct, props PipelineProps) (*Pipeline, erro
 		Description:           jsii.String("Watershed pipeline " + def.Pipeline),
 		TerminationProtection: jsii.Bool(chosen.Retain),
 	})
-	awscdk.Tags_Of(stack).Add(jsii.String("watershed:pipeline"), jsii.String(def.Pipeline), nil)
+	awscdk.Tags_Of(stack).Add(jsii.String(pipelineTag), jsii.String(def.Pipeline), nil)
 
 	p := &Pipeline{Stack: stack, StreamIsOurs: chosen.Stream.Mode != config.Imported}
 	removal := removalPolicy(chosen.Retain)
@@ -69,12 +81,19 @@ func NewPipeline(app constructs.Construct, props PipelineProps) (*Pipeline, erro
 		EnableKeyRotation: jsii.Bool(true),
 		RemovalPolicy:     removal,
 	})
+	letLogsUse(key)
+	p.Key = key
 	p.Stream = NewStream(stack, "Stream", StreamProps{Name: def.Pipeline, Config: chosen.Stream, Key: key, Removal: removal})
 	p.Buckets = NewBuckets(stack, "Buckets", BucketsProps{Master: chosen.Master, Key: key, Removal: removal})
 	p.Tables = NewTables(stack, "Tables", TablesProps{Key: key, Removal: removal, Retain: chosen.Retain})
-	p.Catalog = NewCatalog(stack, "Catalog", CatalogProps{Definition: def, Buckets: p.Buckets, Key: key, ScanLimitGiB: chosen.Athena.ScanLimitGiB})
+	catalog, err := NewCatalog(stack, "Catalog", CatalogProps{Definition: def, Buckets: p.Buckets, Key: key, ScanLimitGiB: chosen.Athena.ScanLimitGiB})
+	if err != nil {
+		return nil, err
+	}
+	p.Catalog = catalog
 	functions, err := NewFunctions(stack, "Functions", FunctionsProps{
-		Definition: def, Programs: props.Functions, Speed: chosen.Speed, Stream: p.Stream, Tables: p.Tables, Key: key, Removal: removal,
+		Definition: def, Programs: props.Functions, Config: chosen, Endpoint: props.Endpoint, Removal: removal,
+		Parts: Parts{Stream: p.Stream, Key: key, Tables: p.Tables, Buckets: p.Buckets, Catalog: p.Catalog},
 	})
 	if err != nil {
 		return nil, err
@@ -84,7 +103,19 @@ func NewPipeline(app constructs.Construct, props PipelineProps) (*Pipeline, erro
 	p.Delivery = NewDelivery(stack, "Delivery", DeliveryProps{
 		Config: chosen.Delivery, Stream: p.Stream, Prefix: rowsPrefix(def), Role: p.DeliveryRole, Transform: functions.Transform, Catalog: p.Catalog, Buckets: p.Buckets, Key: key, Removal: removal,
 	})
-	NewAlarms(stack, "Alarms", AlarmsProps{Topic: chosen.Alarms.Topic, Delivery: chosen.Delivery, Pipeline: p})
+	if functions.Checked != nil {
+		p.Delivery.Node().AddDependency(functions.Checked)
+	}
+	batch := props.batch()
+	batch.Step, batch.Buckets, batch.Key, batch.Removal = functions.Batch, p.Buckets, key, removal
+	p.Batch = NewBatch(stack, "Batch", batch)
+	p.protect()
+	functions.LetRunsBeStarted(p.Batch.Runs.StateMachineArn())
+	p.API = NewAPI(stack, "API", APIProps{Name: name, Config: chosen.API, Query: functions.Query, Key: key, Removal: removal})
+	if !chosen.Crawler.Off {
+		p.Crawler = NewCrawler(stack, "Crawler", CrawlerProps{Name: name, Config: chosen.Crawler, Buckets: p.Buckets, Catalog: p.Catalog, Key: key})
+	}
+	NewAlarms(stack, "Alarms", AlarmsProps{Config: chosen, Definition: def, Pipeline: p})
 	p.outputs()
 	suppress(p)
 	return p, nil
@@ -92,16 +123,25 @@ func NewPipeline(app constructs.Construct, props PipelineProps) (*Pipeline, erro
 
 // outputs names what a user or a script needs of the stack.
 func (p *Pipeline) outputs() {
-	for name, value := range map[string]*string{
-		"StreamName":   p.Stream.StreamName(),
-		"MasterBucket": p.Buckets.Master.BucketName(),
-		"ViewsBucket":  p.Buckets.Views.BucketName(),
-		"ItemsTable":   p.Tables.Items.TableName(),
-		"LedgerTable":  p.Tables.Ledger.TableName(),
-		"Database":     p.Catalog.Database,
-		"WorkGroup":    p.Catalog.WorkGroup.Name(),
+	for _, output := range []struct {
+		name  string
+		value *string
+	}{
+		{deployment.EndpointOutput, p.API.HTTP.ApiEndpoint()},
+		{deployment.StreamOutput, p.Stream.StreamName()},
+		{deployment.MasterOutput, p.Buckets.Master.BucketName()},
+		{deployment.ViewsOutput, p.Buckets.Views.BucketName()},
+		{deployment.ArtifactsOutput, p.Buckets.Artifacts.BucketName()},
+		{deployment.ItemsOutput, p.Tables.Items.TableName()},
+		{deployment.LedgerOutput, p.Tables.Ledger.TableName()},
+		{deployment.DatabaseOutput, p.Catalog.Database},
+		{deployment.WorkGroupOutput, p.Catalog.WorkGroup.Name()},
+		{deployment.StateMachineOutput, p.Batch.Runs.StateMachineArn()},
 	} {
-		awscdk.NewCfnOutput(p.Stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})
+		awscdk.NewCfnOutput(p.Stack, jsii.String(output.name), &awscdk.CfnOutputProps{Value: output.value})
+	}
+	if p.Batch.Engine != nil {
+		awscdk.NewCfnOutput(p.Stack, jsii.String(deployment.EnginePolicyOutput), &awscdk.CfnOutputProps{Value: p.Batch.Engine.ManagedPolicyArn()})
 	}
 }
 

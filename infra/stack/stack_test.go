@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"debug/elf"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/watershed-data/watershed/infra/app"
 	"github.com/watershed-data/watershed/infra/config"
+	"github.com/watershed-data/watershed/infra/internal/program"
 	"github.com/watershed-data/watershed/infra/stack"
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/deployment/access"
 )
 
 // One app and one synthesis for all tests: CDK's engine takes seconds to start.
@@ -34,9 +37,15 @@ const (
 
 var configurations = map[string]string{
 	onDemand: "removal: destroy",
-	safe:     "{stream: {mode: provisioned, shards: 3, retention: 168h}, master: {object_lock: {mode: governance, days: 45}}, alarms: {topic: 'arn:aws:sns:us-east-1:123456789012:pages'}}",
-	imported: "{stream: {mode: imported, arn: 'arn:aws:kinesis:us-east-1:123456789012:stream/theirs'}}",
+	safe:     "{stream: {mode: provisioned, shards: 3, retention: 168h}, master: {object_lock: {mode: governance, days: 45}}, batch: {engine: emr, timeout: 3h, emr: {cores: 5}}, alarms: {topic: 'arn:aws:sns:us-east-1:123456789012:pages', rejects: 12}, api: {rate: 7, burst: 9}, crawler: {schedule: 'cron(0 6 * * ? *)'}}",
+	imported: "{stream: {mode: imported, arn: 'arn:aws:kinesis:us-east-1:123456789012:stream/theirs'}, batch: {engine: external}, functions: {architecture: x86_64}, crawler: {schedule: off}}",
 }
+
+// schedules are what the definitions say of batch runs.
+var schedules = map[string]string{onDemand: "batch: {every: 15m}\n", safe: "batch: continuous\n", imported: "batch: {every: 2h}\n"}
+
+// endpoints are of stand-ins, in the place of AWS.
+var endpoints = map[string]string{imported: "http://127.0.0.1:4566"}
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -55,16 +64,18 @@ func synthesize() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	programs := filepath.Join(dir, "functions")
-	for _, name := range []string{"transform", "speed"} {
-		if err := os.MkdirAll(filepath.Join(programs, name), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(programs, name, "bootstrap"), []byte(name), 0o755); err != nil {
+	programs := func(a config.Architecture) string { return filepath.Join(dir, string(a)) }
+	for a, machine := range map[config.Architecture]elf.Machine{config.ARM64: elf.EM_AARCH64, config.X86: elf.EM_X86_64} {
+		if err := program.Write(programs(a), machine, append(access.Functions(), access.Check)...); err != nil {
 			return err
 		}
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "sales", "pipeline.yaml"))
+	driver := filepath.Join(dir, "batch.py")
+	if err := os.WriteFile(driver, []byte("# Spark"), 0o644); err != nil {
+		return err
+	}
+	file := filepath.Join("..", "..", "examples", "sales", "pipeline.yaml")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -73,7 +84,7 @@ func synthesize() error {
 	for name, configuration := range configurations {
 		// Every stack is of a pipeline of its own name.
 		renamed := strings.Replace(string(text), "pipeline: sales", "pipeline: sales."+strings.ReplaceAll(name, " ", "-"), 1)
-		d, err := definition.Parse("pipeline.yaml", []byte(renamed))
+		d, err := definition.Parse(file, []byte(renamed+schedules[name]))
 		if err != nil {
 			return err
 		}
@@ -81,7 +92,7 @@ func synthesize() error {
 		if err != nil {
 			return err
 		}
-		p, err := stack.NewPipeline(cdk, stack.PipelineProps{Definition: d, Config: c, Functions: programs})
+		p, err := stack.NewPipeline(cdk, stack.PipelineProps{Definition: d, Config: c, Functions: programs(c.Functions.Architecture), Driver: driver, Endpoint: endpoints[name]})
 		if err != nil {
 			return err
 		}

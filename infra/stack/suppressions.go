@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
@@ -25,11 +26,18 @@ func suppress(p *Pipeline) {
 	}
 	except(p.Tables.Items, "DDB3", "Items are derived from the log and the master dataset. An old copy of them beside a newer ledger would give wrong answers; what is lost is recomputed as a new generation.")
 	except(p.Delivery, "KDF1", "The source is a Kinesis data stream, which is encrypted; Firehose then keeps nothing of its own and refuses this setting.")
-	const grants = "Patterns of actions that CDK grants to whoever writes to an encrypted bucket, all on that bucket or the pipeline's key. A policy of the master bucket denies deleting."
-	except(p.DeliveryRole, "IAM5", grants, "Action::kms:GenerateDataKey*", "Action::kms:ReEncrypt*",
-		"Action::s3:Abort*", "Action::s3:DeleteObject*", "Action::s3:GetBucket*", "Action::s3:GetObject*", "Action::s3:List*")
-	except(p.DeliveryRole, "IAM5", "Firehose chooses the names of the objects that it writes to the master bucket.", like(`/^Resource::<BucketsMaster\w+\.Arn>\/\*$/`))
+	except(p.DeliveryRole, "IAM5", "Firehose chooses the names of the objects that it writes to the master bucket, below these.", like(`/^Resource::<BucketsMaster\w+\.Arn>\/(master\/[0-9a-f]+|failed)\/\*$/`))
 	except(p.DeliveryRole, "IAM5", "Versions of the transform, and of no other function.", like(`/^Resource::<FunctionsTransform\w+\.Arn>:\*$/`))
-	except(p.DeliveryRole, "IAM5", "glue:GetSchemaVersion, which CDK grants for conversion to Parquet, names no resource.", "Resource::*")
-	except(p.Functions.Speed.Role(), "IAM5", "The variants of GenerateDataKey and ReEncrypt that DynamoDB uses for a table's key, on the pipeline's key.", "Action::kms:GenerateDataKey*", "Action::kms:ReEncrypt*")
+	except(p.Functions.Query.Role(), "IAM5", "Executions of the pipeline's own state machine, whose names are made when they start.", like(`/^Resource::arn:<AWS::Partition>:states:.*:execution:.*:\*$/`))
+	const named = "The functions choose the names of the objects that they write, which begin as the policy says; the bucket holds nothing of another pipeline."
+	for _, f := range []awslambda.Function{p.Functions.Query, p.Functions.Batch} {
+		except(f.Role(), "IAM5", named, like(`/^Resource::<Buckets\w+\.Arn>\/(master|views|jobs)\/\*$/`))
+	}
+	except(p.Functions.Batch.Role(), "IAM5", "The tables of the pipeline's own database, in which a run replaces the merged views.", like(`/^Resource::arn:<AWS::Partition>:glue:.*:table\/watershed_\w+\/\*$/`))
+	if p.Crawler != nil {
+		except(p.Crawler.Role, "IAM5", "Whoever lands a file chooses its name.", like(`/^Resource::<BucketsLanding\w+\.Arn>\/\*$/`))
+		except(p.Crawler.Role, "IAM5", "The crawler names tables after the folders that it finds; all begin with landed_.", like(`/^Resource::arn:<AWS::Partition>:glue:.*\/landed_\*$/`))
+		except(p.Crawler.Role, "IAM5", "Glue makes the log group and its streams, and names them.", like(`/^Resource::arn:<AWS::Partition>:logs:.*:\/aws-glue\/crawlers\*$/`))
+	}
+	p.Batch.suppressions(except, like)
 }

@@ -21,13 +21,6 @@ type Tables struct {
 	Ledger awsdynamodb.Table // ledger rows, pointer, plans, loads
 }
 
-// The actions that the ports need. There is no Scan among them: everything is
-// found by its key.
-var tableActions = []string{
-	"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query",
-	"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem",
-}
-
 // NewTables makes the tables, on demand.
 func NewTables(scope constructs.Construct, id string, props TablesProps) *Tables {
 	scope = constructs.NewConstruct(scope, jsii.String(id))

@@ -3,6 +3,8 @@ package stack_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/watershed-data/watershed/infra/stack"
 	"github.com/watershed-data/watershed/internal/archive"
+	"github.com/watershed-data/watershed/internal/deployment"
 )
 
 // template is a stack's template, as CloudFormation gets it.
@@ -22,6 +25,7 @@ type resource struct {
 	Type           string
 	Properties     map[string]any
 	DeletionPolicy string
+	DependsOn      any
 }
 
 // at gives the text of a property's JSON by its path; "" if it is not set.
@@ -126,33 +130,6 @@ func TestNoRuleOfAWSSolutionsIsBrokenWithoutAReason(t *testing.T) {
 	})
 }
 
-func TestAReplayCannotTakeEventsOutOfTheMasterDataset(t *testing.T) {
-	t.Parallel()
-	everywhere(t, func(t *testing.T, on *template) {
-		if got := on.one(t, "AWS::S3::Bucket", "Master").at("VersioningConfiguration", "Status"); got != "Enabled" {
-			t.Errorf("the master bucket's versioning is %q: without it, writing over an object loses its events", got)
-		}
-		denied := ""
-		for _, s := range on.statements(t, "AWS::S3::BucketPolicy", "Master") {
-			if s.at("Effect") == "Deny" && strings.Contains(s.at("Principal"), "DeliveryRole") {
-				denied += s.at("Action")
-			}
-		}
-		for _, action := range []string{"s3:DeleteObject*", "s3:PutBucketVersioning", "s3:BypassGovernanceRetention"} {
-			if !strings.Contains(denied, action) {
-				t.Errorf("Firehose's role may %s on the master bucket: without the denial, whoever gets hold of it deletes events", action)
-			}
-		}
-	})
-	locked := made[safe].one(t, "AWS::S3::Bucket", "Master")
-	if got := locked.at("ObjectLockConfiguration", "Rule", "DefaultRetention"); !strings.Contains(got, "GOVERNANCE") || !strings.Contains(got, "45") {
-		t.Errorf("the lock is %q: without it, an administrator's mistake deletes events", got)
-	}
-	if got := locked.at("LifecycleConfiguration", "Rules"); !strings.Contains(got, `"NoncurrentDays":45`) {
-		t.Errorf("the lifecycle is %s: it would want to delete what is locked", got)
-	}
-}
-
 func TestNothingIsReadOrWrittenInTheClear(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, on *template) {
@@ -229,35 +206,6 @@ func TestTheLedgerCanBeBroughtBack(t *testing.T) {
 	})
 }
 
-func TestRolesDoNoMoreThanTheirPart(t *testing.T) {
-	t.Parallel()
-	everywhere(t, func(t *testing.T, on *template) {
-		for role, allowed := range map[string]string{
-			"SpeedRole":     `^(dynamodb:(GetItem|BatchGetItem|Query|PutItem|UpdateItem|DeleteItem|BatchWriteItem|ConditionCheckItem)|kinesis:(Describe|Get|List|Subscribe).*|kms:(Decrypt|Encrypt|GenerateDataKey\*|ReEncrypt\*|DescribeKey)|logs:(CreateLogStream|PutLogEvents))$`,
-			"TransformRole": `^(kinesis:(Describe|Get|List|Subscribe).*|kms:Decrypt|logs:(CreateLogStream|PutLogEvents))$`,
-			"DeliveryRole":  `^(kinesis:(Describe|Get|List|Subscribe).*|kms:(Decrypt|Encrypt|GenerateDataKey\*|ReEncrypt\*|DescribeKey)|s3:.*|glue:Get.*|lambda:InvokeFunction|logs:(CreateLogStream|PutLogEvents))$`,
-		} {
-			fits := regexp.MustCompile(allowed)
-			for _, s := range on.statements(t, "AWS::IAM::Policy", role) {
-				actions, ok := s.Properties["Action"].([]any)
-				if !ok {
-					actions = []any{s.Properties["Action"]}
-				}
-				for _, a := range actions {
-					if !fits.MatchString(a.(string)) {
-						t.Errorf("%s may %s, which its part does not need", role, a)
-					}
-				}
-			}
-		}
-		for name, role := range on.all(t, "AWS::IAM::Role", "") {
-			if role.at("ManagedPolicyArns") != "" {
-				t.Errorf("%s has the policies %s, whose actions others decide", name, role.at("ManagedPolicyArns"))
-			}
-		}
-	})
-}
-
 func TestFirehoseWritesWhatTheBatchLayerReads(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, on *template) {
@@ -282,7 +230,7 @@ func TestFirehoseWritesWhatTheBatchLayerReads(t *testing.T) {
 func TestTheTableIsTheMasterDatasetsColumns(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, on *template) {
-		table := on.one(t, "AWS::Glue::Table", "Rows")
+		table := on.one(t, "AWS::Glue::Table", "Tablesrows")
 		var got []struct{ Name, Type string }
 		if err := json.Unmarshal([]byte(table.at("TableInput", "StorageDescriptor", "Columns")), &got); err != nil {
 			t.Fatal(err)
@@ -326,6 +274,26 @@ func TestAnImportedStreamIsNotMade(t *testing.T) {
 	}
 }
 
+// What is read from a stream that ignores partition keys cannot be taken back.
+func TestAnImportedStreamIsCheckedBeforeItIsRead(t *testing.T) {
+	t.Parallel()
+	on := made[imported]
+	checked := ""
+	for name := range on.all(t, "Custom::WatershedStream", "") {
+		checked = name
+	}
+	for _, kind := range []string{"AWS::Lambda::EventSourceMapping", "AWS::KinesisFirehose::DeliveryStream"} {
+		if reader := on.one(t, kind, ""); !slices.Contains(texts(reader.DependsOn), checked) {
+			t.Errorf("%s waits for %v, and not for %s: it reads a stream that nobody has checked", kind, reader.DependsOn, checked)
+		}
+	}
+	for _, r := range made[onDemand].Resources {
+		if r.Type == "Custom::WatershedStream" {
+			t.Error("the stack checks a stream that it makes itself")
+		}
+	}
+}
+
 func TestTheStreamIsAsChosen(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{onDemand: "ON_DEMAND  24", safe: "PROVISIONED 3 168"} {
@@ -338,15 +306,43 @@ func TestTheStreamIsAsChosen(t *testing.T) {
 
 func TestEveryAlarmSaysWhatToDo(t *testing.T) {
 	t.Parallel()
+	runbook, err := os.ReadFile(filepath.Join("..", "..", "docs", "runbook.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	everywhere(t, func(t *testing.T, on *template) {
 		alarms := on.all(t, "AWS::CloudWatch::Alarm", "")
-		board := on.one(t, "AWS::CloudWatch::Dashboard", "").at("DashboardBody")
-		if widgets := strings.Count(board, `\"type\":\"metric\"`); widgets != len(alarms) {
-			t.Errorf("%d graphs for %d alarms", widgets, len(alarms))
+		if len(alarms) != deployment.Alarms {
+			t.Errorf("%d alarms, and `watershed cost` counts %d", len(alarms), deployment.Alarms)
 		}
+		board := on.one(t, "AWS::CloudWatch::Dashboard", "").at("DashboardBody")
 		for name, a := range alarms {
 			if len(a.at("AlarmDescription")) < 80 {
 				t.Errorf("%s says %q to whom it wakes", name, a.at("AlarmDescription"))
+			}
+			if metric := a.at("MetricName"); !strings.Contains(board, `\"`+metric+`\"`) {
+				t.Errorf("%s watches %s, and the dashboard does not show it", name, metric)
+			}
+		}
+		for name := range alarms {
+			id := strings.TrimPrefix(name[:len(name)-8], "Alarms") // without CDK's digits
+			if !strings.Contains(string(runbook), "`"+id+"`") {
+				t.Errorf("whom %s wakes finds nothing about it in the runbook", id)
+			}
+		}
+		watched := ""
+		for _, a := range alarms {
+			watched += a.at("Namespace") + " " + a.at("MetricName") + "\n"
+		}
+		for _, metric := range []string{deployment.RejectedMetric, deployment.MismatchMetric, deployment.RepairedMetric, deployment.PublishedMetric} {
+			if !strings.Contains(watched, deployment.Metrics+" "+metric+"\n") {
+				t.Errorf("nobody hears of %s", metric)
+			}
+		}
+		// Also of a run whose function cannot even start, and so writes no metric.
+		for _, metric := range []string{"ExecutionsFailed", "ExecutionsTimedOut"} {
+			if !strings.Contains(watched, "AWS/States "+metric+"\n") {
+				t.Errorf("nobody hears of %s of the state machine", metric)
 			}
 		}
 	})
@@ -355,20 +351,80 @@ func TestEveryAlarmSaysWhatToDo(t *testing.T) {
 			t.Errorf("%s tells nobody", name)
 		}
 	}
+	if got := made[safe].one(t, "AWS::CloudWatch::Alarm", "EventsRejected").at("Threshold"); got != "12" {
+		t.Errorf("somebody is woken after %s rejected events, want 12 as configured", got)
+	}
 }
 
-func TestFunctionsAreSmallGoProgramsOnArm(t *testing.T) {
+// A pipeline whose runs are not started any more sends no metric at all.
+func TestSilenceOfTheBatchLayerIsAnAlarm(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, on *template) {
-		for name, f := range on.all(t, "AWS::Lambda::Function", "") {
-			if f.at("Runtime") != "provided.al2023" || f.at("Architectures") != `["arm64"]` {
-				t.Errorf("%s runs on %s, %s", name, f.at("Runtime"), f.at("Architectures"))
-			}
-			if f.at("Environment", "Variables", "WATERSHED_DEFINITION") == "" || f.at("Environment", "Variables", "WATERSHED_STREAM") == "" {
-				t.Errorf("%s does not know its definition and its stream: %s", name, f.at("Environment"))
-			}
+		old := on.one(t, "AWS::CloudWatch::Alarm", "VersionOld")
+		if old.at("MetricName") != deployment.PublishedMetric || old.at("TreatMissingData") != "breaching" || old.at("ComparisonOperator") != "LessThanThreshold" || old.at("Threshold") != "1" {
+			t.Errorf("silence is watched by %s %s %s, missing data is %s", old.at("MetricName"), old.at("ComparisonOperator"), old.at("Threshold"), old.at("TreatMissingData"))
 		}
 	})
+}
+
+func TestFunctionsAreGoProgramsThatKnowTheirStack(t *testing.T) {
+	t.Parallel()
+	architecture := map[string]string{onDemand: `["arm64"]`, safe: `["arm64"]`, imported: `["x86_64"]`}
+	stores := []string{deployment.Items, deployment.Ledger}
+	buckets := []string{deployment.Master, deployment.Views}
+	know := map[string][]string{
+		"Speed": stores,
+		"Query": slices.Concat(stores, buckets, []string{deployment.StateMachine}),
+		"Batch": slices.Concat(stores, buckets, []string{deployment.Artifacts, deployment.Database, deployment.Late}),
+	}
+	for name, on := range made {
+		for id, variables := range know {
+			f := on.one(t, "AWS::Lambda::Function", "^Functions"+id+"[0-9A-F]{8}$")
+			for _, variable := range variables {
+				if f.at("Environment", "Variables", variable) == "" {
+					t.Errorf("%s: %s does not know %s", name, id, variable)
+				}
+			}
+		}
+		for id, f := range on.all(t, "AWS::Lambda::Function", "") {
+			if f.at("Runtime") != "provided.al2023" || f.at("Architectures") != architecture[name] {
+				t.Errorf("%s: %s runs on %s, %s", name, id, f.at("Runtime"), f.at("Architectures"))
+			}
+			if f.at("Environment", "Variables", deployment.Definition) == "" || f.at("Environment", "Variables", deployment.Stream) == "" {
+				t.Errorf("%s: %s does not know its definition and its stream: %s", name, id, f.at("Environment"))
+			}
+			// A function that talked to something else than AWS would look well and do nothing.
+			if got := f.at("Environment", "Variables", "AWS_ENDPOINT_URL"); got != endpoints[name] {
+				t.Errorf("%s: %s talks to %q, want %q", name, id, got, endpoints[name])
+			}
+		}
+	}
+}
+
+// The crawler looks at what has landed, and names tables so that nobody takes them
+// for the pipeline's.
+func TestTheCrawlerKeepsToLandedFiles(t *testing.T) {
+	t.Parallel()
+	crawler := made[onDemand].one(t, "AWS::Glue::Crawler", "")
+	if targets := crawler.at("Targets"); !strings.Contains(targets, "BucketsLanding") || crawler.at("TablePrefix") != "landed_" || crawler.at("Schedule") != "" {
+		t.Errorf("the crawler looks at %s by the schedule %q and makes tables %s*", targets, crawler.at("Schedule"), crawler.at("TablePrefix"))
+	}
+	for resource, actions := range made[onDemand].granted(t, "CrawlerRole") {
+		if regexp.MustCompile("Buckets(Master|Views|Artifacts|Staging)|Tables").MatchString(resource) {
+			t.Errorf("the crawler may %q on %s", actions, resource)
+		}
+		if strings.Contains(resource, ":table/") && !strings.Contains(resource, "landed_*") {
+			t.Errorf("the crawler may %q on tables of the pipeline: %s", actions, resource)
+		}
+	}
+	if got := made[safe].one(t, "AWS::Glue::Crawler", "").at("Schedule", "ScheduleExpression"); got != "cron(0 6 * * ? *)" {
+		t.Errorf("the crawler runs at %q", got)
+	}
+	for id, r := range made[imported].Resources {
+		if r.Type == "AWS::Glue::Crawler" {
+			t.Errorf("%s was to be left out", id)
+		}
+	}
 }
 
 // Two pipelines never share a stack, whatever their names lose.

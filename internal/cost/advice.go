@@ -86,7 +86,7 @@ func (m model) changes() []change {
 	after = m
 	after.window = 10 * m.window
 	add(after, "let the speed function wait %.0f s instead of %.0f s for a batch to fill, `speed: {window: %.0fs}` in the deployment's configuration: fewer writes, answers as much later", after.window, m.window, after.window)
-	if each := max(m.batchEvery, batchMinSeconds); each < 6*3600 {
+	if m.between() < 6*3600 {
 		after = m
 		after.batchEvery = 6 * 3600
 		add(after, "make a version every 6 hours, `batch: {every: 6h}`: answers are as fresh and as exact, queries read more real-time items")
@@ -129,10 +129,10 @@ func (m model) assumed() []string {
 		english.Sprintf("groups in use at a time in a view with dimensions: %d; events spread evenly over shards and groups, nearly all events in the newest time bucket", m.Groups),
 		english.Sprintf("the speed function is called after %g s or %d events, on arm64 with %g GB of memory", m.window, lambdaBatch, speedGB),
 		english.Sprintf("items of the usual size: every value different for distinct, quantiles over two powers of ten, texts of %d bytes", textBytes),
-		english.Sprintf("%s, on %g DPU of Glue, %.0f rows a second, incremental but for one full run a day", every, batchDPU, batchRowsPerSec),
+		english.Sprintf("%s, on %g DPU of Glue, each from all rows, %.0f of them a second", every, batchDPU, batchRowsPerSec),
 		english.Sprintf("months of events in the master dataset: %d, with %g of their bytes and %g bytes more for each", m.Months, storedShare, storedOverhead),
 		english.Sprintf("queries a second: %g, each for one group and one time bucket", m.QueriesPerSecond),
 		"Firehose bills events after it has taken KPL aggregates apart",
-		"not in it: free tiers, taxes, discounts, data transfer out, KMS requests, Athena, point-in-time recovery, custom metrics, a development account's second copy",
+		"not in it: free tiers, taxes, discounts, data transfer out, KMS requests, Athena, crawlers, point-in-time recovery, a development account's second copy",
 	}
 }

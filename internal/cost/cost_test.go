@@ -137,8 +137,8 @@ func TestSketchesOfManyGroupsAreDynamoDBsBill(t *testing.T) {
 	}
 }
 
-// More traffic never costs less (more groups may: their sketches stay smaller),
-// nothing is negative or not a number, and
+// More traffic never costs less (more groups may: their sketches stay smaller) as
+// long as runs keep to the schedule, nothing is negative or not a number, and
 // services and lines add up to the whole.
 func TestTheBillIsSound(t *testing.T) {
 	t.Parallel()
@@ -158,7 +158,9 @@ func TestTheBillIsSound(t *testing.T) {
 				of(&traffic, n)
 				e := estimate(t, def, traffic)
 				name := fmt.Sprintf("%+v, %+v", every, traffic)
-				if field != "groups" && e.USD < before*0.9999 {
+				// Runs that take longer than the time between them become fewer.
+				onTime := newModel(def, traffic).between() == def.Batch.Every.Seconds()
+				if field != "groups" && onTime && e.USD < before*0.9999 {
 					t.Errorf("%s: more %s cost less: $ %.2f after $ %.2f", name, field, e.USD, before)
 				}
 				before = e.USD

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/deployment"
 )
 
 // What the layers are set to, and what they are seen or assumed to need. The
@@ -24,26 +25,31 @@ const (
 	transformBuffer = 1 << 20 // bytes of events in an invocation
 	transformEvery  = 60.0    // seconds in which there is one at least
 	transformPerMiB = 0.15    // seconds
-	queryGB         = 0.5
+	queryGB         = 1.0
 	querySeconds    = 0.02
 	logBytes        = 400.0 // of an invocation
 
 	firehoseRound   = 5 << 10
-	firehoseObject  = 128 << 20
-	firehoseSeconds = 900.0
+	firehoseObject  = 64 << 20
+	firehoseSeconds = 60.0
 
 	batchDPU          = 2.0
 	batchStartSeconds = 30.0
 	batchMinSeconds   = 60.0
 	batchRowsPerSec   = 1e6
-	fullEvery         = 24 * 3600.0 // seconds between runs that read all rows
 	runTransitions    = 12.0
 	runObjects        = 20.0
+	runSteps          = 6.0 // invocations of the batch function
+	stepSeconds       = 2.0
+	stepGB            = 2.0
+	fileReads         = 3.0   // requests for a file of the master dataset: its footer, and columns
+	fileSeconds       = 0.005 // of a run, for each file that it opens
+	listed            = 1000.0
 
 	storedShare    = 0.7  // of an event's bytes, in the master dataset's Parquet
 	storedOverhead = 60.0 // bytes of a row's other columns
 
-	alarms = 13
+	ownMetrics = 5 // that the functions write themselves
 )
 
 // model is what decides a bill. Advice is a model with something changed.
@@ -86,17 +92,19 @@ func (m model) uses() []use {
 	}
 	runs := m.runs()
 	queries := m.QueriesPerSecond * month
-	invocations := (speed.invocations+transforms)*month + queries
+	invocations := (speed.invocations+transforms)*month + queries + runs.count*runSteps
+	objects, files := m.objects(), m.files()
 	stored := m.EventsPerSecond * month * float64(m.Months) * (storedShare*float64(m.EventBytes) + storedOverhead)
 
 	out := m.stream()
 	return append(out,
 		use{"firehose-in", "events into the master dataset", firehose * month / gib},
 		use{"firehose-conversion", "conversion to Parquet", firehose * month / gib},
-		use{"lambda-requests", "speed, transform and query", invocations},
+		use{"lambda-requests", "speed, transform, query and batch", invocations},
 		use{"lambda-time", "speed", speed.seconds * speedGB * month},
 		use{"lambda-time", "transform", transformGB * (0.02*transforms + transformPerMiB*bytes/(1<<20)) * month},
 		use{"lambda-time", "query", queryGB * querySeconds * queries},
+		use{"lambda-time", "batch", stepGB * stepSeconds * runs.count * runSteps},
 		use{"dynamodb-writes", "real-time items", speed.itemWrites * month},
 		use{"dynamodb-writes", "ledger and dedup segments", speed.otherWrites * month},
 		use{"dynamodb-writes", "deleting items after a run", runs.count * m.discarded()},
@@ -104,13 +112,15 @@ func (m model) uses() []use {
 		use{"dynamodb-reads", "query", queries * m.queryReads()},
 		use{"dynamodb-storage", "items and ledger", m.live() / gib},
 		use{"s3-storage", "master dataset", stored / gib},
-		use{"s3-writes", "objects of Firehose and batch", max(bytes/firehoseObject, 1/firehoseSeconds)*month + runs.count*runObjects},
+		use{"s3-writes", "objects of Firehose and batch, and listing them", objects + runs.count*(runObjects+files/listed)},
 		use{"s3-reads", "query", 4 * queries},
+		use{"s3-reads", "batch runs", runs.count * files * fileReads},
 		use{"glue-time", "batch runs", runs.seconds * batchDPU / 3600},
 		use{"steps", "batch runs", runs.count * runTransitions},
 		use{"api-requests", "query", queries},
-		use{"cloudwatch-logs", "of the functions", invocations * logBytes / gib},
-		use{"cloudwatch-alarms", "alarms", alarms},
+		use{"cloudwatch-logs", "of the functions and of requests", (invocations + queries) * logBytes / gib},
+		use{"cloudwatch-metrics", "of the functions' own", ownMetrics},
+		use{"cloudwatch-alarms", "alarms", deployment.Alarms},
 		use{"cloudwatch-dashboards", "dashboard", 1},
 		use{"kms-keys", "data key", 1},
 	)
@@ -189,24 +199,27 @@ func (m model) groups(v definition.View) float64 {
 type runUse struct{ count, seconds float64 }
 
 func (m model) runs() runUse {
-	duration := func(rows float64) float64 {
-		return max(batchMinSeconds, batchStartSeconds+rows/batchRowsPerSec)
-	}
-	all := duration(m.EventsPerSecond * month * float64(m.Months))
-	fulls := month / max(fullEvery, all)
-	rest := max(0, month-fulls*all) // seconds
-	if m.batchEvery == 0 {
-		// One after the other: a run reads what came while the one before it ran.
-		n := rest / batchMinSeconds
-		return runUse{count: fulls + n, seconds: month}
-	}
-	one := duration(m.EventsPerSecond * m.batchEvery)
-	n := max(0, min(month/m.batchEvery-fulls, rest/one))
-	if m.batchEvery >= fullEvery {
-		n, fulls = 0, month/max(m.batchEvery, all)
-	}
-	return runUse{count: fulls + n, seconds: min(month, fulls*all+n*one)}
+	n := month / m.between()
+	return runUse{count: n, seconds: n * m.runSeconds()}
 }
+
+// runSeconds is how long a run computes: from all rows, each time.
+func (m model) runSeconds() float64 {
+	rows := m.EventsPerSecond * month * float64(m.Months)
+	return max(batchMinSeconds, batchStartSeconds+rows/batchRowsPerSec+m.files()*fileSeconds)
+}
+
+// objects is how many files Firehose adds to the master dataset in a month, and files
+// how many there are.
+func (m model) objects() float64 {
+	return max(m.EventsPerSecond*float64(m.EventBytes)/firehoseObject, 1/firehoseSeconds) * month
+}
+
+func (m model) files() float64 { return m.objects() * float64(m.Months) }
+
+// between is the seconds from one version to the next: a run starts when the one
+// before it has ended, at the earliest.
+func (m model) between() float64 { return max(m.batchEvery, m.runSeconds()) }
 
 // discarded is how many write units deleting a run's items takes.
 func (m model) discarded() float64 {
@@ -234,7 +247,7 @@ func (m model) eachEpochItem(tell func(count, size float64)) {
 // epoch is how many time buckets of a view an epoch of a shard fills, and the
 // events in each.
 func (m model) epoch(v definition.View) (buckets, events float64) {
-	every := max(m.batchEvery, batchMinSeconds)
+	every := m.between()
 	buckets = max(1, every/seconds(v.Every))
 	return buckets, m.EventsPerSecond / m.shards() * every / buckets
 }
