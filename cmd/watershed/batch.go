@@ -1,19 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
+	"github.com/watershed-data/watershed/internal/api"
 	"github.com/watershed-data/watershed/internal/batch"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
@@ -29,9 +34,12 @@ version. Answers stay the same, bit for bit; they only come from other files.
 
 Where that costs less, a run is incremental: it computes the events since the
 version before and merges them into that one's views. What comes out is the same.
-Once a day, and with --full, all events are looked at.`,
+Once a day, and with --full, all events are looked at.
+
+With --stack the run goes on by itself on AWS; batch follows it until it ends.`,
 		Example: `  watershed batch
-  watershed batch --format json`,
+  watershed batch --format json
+  watershed batch --stack watershed-sales`,
 		Args: exactly(),
 	}
 	connect := addEndpointFlag(cmd)
@@ -46,21 +54,83 @@ Once a day, and with --full, all events are looked at.`,
 		if *full {
 			params.Set("full", "true")
 		}
-		if format.String() == "json" {
-			return c.print(cmd.Context(), http.MethodPost, "/v1/batch", params, cmd.OutOrStdout())
-		}
-		body, err := c.do(cmd.Context(), http.MethodPost, "/v1/batch", params)
+		text, err := c.batch(cmd.Context(), params, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
-		defer body.Close()
+		if format.String() == "json" {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", bytes.TrimSpace(text))
+			return err
+		}
 		var report batch.Report
-		if err := json.NewDecoder(body).Decode(&report); err != nil {
+		if err := json.Unmarshal(text, &report); err != nil {
 			return c.unreadable(cmd.Context(), err)
 		}
 		return writeReport(cmd.OutOrStdout(), &report)
 	}
 	return cmd
+}
+
+// batch makes a run, waits for its end, and gives its report.
+func (c *client) batch(ctx context.Context, params url.Values, notes io.Writer) (json.RawMessage, error) {
+	resp, err := c.ask(ctx, http.MethodPost, "/v1/batch", params)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, c.unreadable(ctx, err)
+	}
+	if resp.StatusCode != http.StatusAccepted {
+		return text, nil
+	}
+	var run api.BatchRun
+	if err := json.Unmarshal(text, &run); err != nil {
+		return nil, c.unreadable(ctx, err)
+	}
+	return c.follow(ctx, run.Run, notes)
+}
+
+// How a run that goes on by itself is followed.
+const (
+	followEvery = 2 * time.Second
+	followTries = 5 // of one question that is not answered
+)
+
+// follow waits for the end of a run that goes on by itself.
+func (c *client) follow(ctx context.Context, run string, notes io.Writer) (json.RawMessage, error) {
+	began, tell := time.Now(), onTerminal(notes)
+	defer tell("")
+	for failed := 0; ; {
+		var now api.BatchRun
+		err := c.getJSON(ctx, "/v1/batch", url.Values{"run": {run}}, &now)
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%w; run %s goes on without this command, and `watershed status` says how it ended", errInterrupted, run)
+		case err != nil:
+			if failed++; failed == followTries {
+				return nil, fmt.Errorf("%w; run %s goes on without this command", err, run)
+			}
+		case now.State == api.Done:
+			return now.Report, nil
+		case now.State == api.Failed:
+			return nil, fmt.Errorf("run %s failed: %s", run, now.Error)
+		default:
+			failed = 0
+		}
+		tell(fmt.Sprintf("run %s goes on since %s", run, time.Since(began).Round(time.Second)))
+		pause(ctx, followEvery)
+	}
+}
+
+// onTerminal gives a function that shows a line in the place of the one before, on a
+// terminal only; "" takes it away.
+func onTerminal(out io.Writer) func(line string) {
+	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return func(string) {}
+	}
+	return func(line string) { fmt.Fprint(out, "\r"+line+"\x1b[K") }
 }
 
 // writeReport writes what a run did, for people.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/watershed-data/watershed/cmd/watershed/internal/stack"
 )
 
 // errInterrupted ends a command that a signal stopped.
@@ -33,16 +35,36 @@ const (
 // client talks to a running pipeline over HTTP.
 type client struct {
 	endpoint *url.URL
-	token    string    // "": none
-	notes    io.Writer // takes what an answer's format has no place for; nil: it is not told
+	stack    *stack.Stack // that the endpoint is of; nil: of none
+	token    string       // "": none
+	notes    io.Writer    // takes what an answer's format has no place for; nil: it is not told
 	http     http.Client
 }
 
-// addEndpointFlag adds --endpoint, and gives a function that makes the client
-// once the flags are read.
+// addEndpointFlag adds --endpoint and --stack, and gives a function that makes the
+// client once the flags are read.
 func addEndpointFlag(cmd *cobra.Command) func() (*client, error) {
+	return addEndpointFlags(cmd, "")
+}
+
+// addEndpointFlags is addEndpointFlag for a command that stacks may not serve; instead
+// then says what to do in its place.
+func addEndpointFlags(cmd *cobra.Command, instead string) func() (*client, error) {
 	endpoint := cmd.Flags().String("endpoint", "", "URL of the running pipeline (default "+defaultEndpoint+", or "+endpointVariable+")")
+	name := cmd.Flags().String("stack", "", "`name` of the pipeline's stack on AWS, in place of --endpoint")
+	if instead != "" {
+		_ = cmd.Flags().MarkHidden("stack") // it exists
+	}
 	return func() (*client, error) {
+		if *name != "" {
+			switch {
+			case *endpoint != "":
+				return nil, usagef("--stack and --endpoint both say where the pipeline is; give one of them")
+			case instead != "":
+				return nil, fmt.Errorf("%s does not work with a stack on AWS yet; %s", cmd.Name(), instead)
+			}
+			return newStackClient(cmd.Context(), *name)
+		}
 		text := *endpoint
 		if text == "" {
 			text = os.Getenv(endpointVariable)
@@ -65,10 +87,31 @@ func newClient(endpoint, token string) (*client, error) {
 	return &client{endpoint: u, token: token, http: http.Client{Transport: transport}}, nil
 }
 
+// newStackClient makes a client of a stack's API, which signs what it asks.
+func newStackClient(ctx context.Context, name string) (*client, error) {
+	s, err := stack.Find(ctx, name)
+	if ctx.Err() != nil {
+		return nil, errInterrupted
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &client{endpoint: s.Endpoint, stack: s, http: http.Client{Transport: s.Transport()}}, nil
+}
+
 // do sends a request and gives the body of an answer of 200. The caller closes
 // it. There is no timeout: a batch run takes what it takes, and an interrupt
 // ends the context.
 func (c *client) do(ctx context.Context, method, path string, params url.Values) (io.ReadCloser, error) {
+	resp, err := c.ask(ctx, method, path, params)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// ask is do for those who tell 200 from 202.
+func (c *client) ask(ctx context.Context, method, path string, params url.Values) (*http.Response, error) {
 	u := *c.endpoint
 	u.Path += path
 	u.RawQuery = params.Encode()
@@ -83,9 +126,9 @@ func (c *client) do(ctx context.Context, method, path string, params url.Values)
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted {
 		c.note(resp.Header)
-		return resp.Body, nil
+		return resp, nil
 	}
 	defer resp.Body.Close()
 	return nil, c.refusal(resp)
@@ -112,7 +155,7 @@ func (c *client) explain(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return errInterrupted
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED) && c.stack == nil:
 		return fmt.Errorf("nothing listens at %s; start the pipeline with `watershed run pipeline.yaml --data DIR`, or say where it is with --endpoint", c.endpoint)
 	}
 	var wrapped *url.Error
@@ -130,6 +173,9 @@ func (c *client) refusal(resp *http.Response) error {
 		Error struct{ Code, Message, Field string }
 	}
 	if json.Unmarshal(body, &answer) != nil || answer.Error.Message == "" {
+		if c.stack != nil {
+			return c.gatewayRefusal(resp, body)
+		}
 		return fmt.Errorf("asking %s: it answered %s, which is not Watershed's way; is this the right endpoint?", c.endpoint, resp.Status)
 	}
 	switch {
@@ -139,6 +185,25 @@ func (c *client) refusal(resp *http.Response) error {
 		return fmt.Errorf("%s: %s", answer.Error.Field, answer.Error.Message)
 	}
 	return errors.New(answer.Error.Message)
+}
+
+// gatewayRefusal turns an answer that API Gateway gave by itself into an error.
+func (c *client) gatewayRefusal(resp *http.Response, body []byte) error {
+	var answer struct{ Message string }
+	_ = json.Unmarshal(body, &answer) // what is no JSON has no message
+	said := resp.Status
+	if answer.Message != "" {
+		said += ", " + strconv.Quote(answer.Message)
+	}
+	switch {
+	case resp.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("the API of stack %s refuses these credentials (%s): they need execute-api:Invoke on it, and the clock of this machine must be right", c.stack.Name, said)
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return fmt.Errorf("the API of stack %s takes no more requests for the moment (%s); try again", c.stack.Name, said)
+	case resp.StatusCode >= http.StatusInternalServerError:
+		return fmt.Errorf("the API of stack %s has no answer (%s); the log of its query function says why", c.stack.Name, said)
+	}
+	return fmt.Errorf("the API of stack %s answered %s, which is not Watershed's way", c.stack.Name, said)
 }
 
 // getJSON decodes the answer to a GET.

@@ -41,7 +41,7 @@ has happened yet, or it is completed.`,
   watershed erase --partition-key customer-17 --yes`,
 		Args: exactly(),
 	}
-	connect := addEndpointFlag(cmd)
+	connect := addEndpointFlags(cmd, "a stack keeps all events that it took")
 	format := addFormatFlag(cmd, "table", "json")
 	flags := cmd.Flags()
 	where := flags.String("where", "", "a `condition` on the event id, in CEL")

@@ -168,6 +168,7 @@ func (g *generation) newLoader(loads protocol.Loads) *load.Loader {
 func (g *generation) routes() http.Handler {
 	v1 := api.New(api.Options{
 		Service: g.service,
+		Instead: map[api.Operation]string{api.Run: "POST answers when the run is over, and status says how the last one ended"},
 		Batch: func(ctx context.Context, full bool) (any, error) {
 			if full {
 				return g.batch.RunFull(ctx)

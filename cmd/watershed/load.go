@@ -53,7 +53,7 @@ as rejected.`,
 			return nil
 		},
 	}
-	connect := addEndpointFlag(cmd)
+	connect := addEndpointFlags(cmd, "put the events into its stream with `watershed send --stack`")
 	flags := cmd.Flags()
 	before := flags.String("before", "", "take only events older than this `time`, such as 2014-11-01 or 2014-11-01T00:00:00Z")
 	form := flags.String("input", "", "`format` of files whose names do not tell: ndjson, csv or tsv (default ndjson)")

@@ -37,6 +37,15 @@ func (c *client) pipeline(ctx context.Context) (*pipeline, error) {
 	return &p, nil
 }
 
+// stream gives the name of a pipeline's stream: the pipeline's own, unless a stack
+// imported one.
+func (c *client) stream(p *pipeline) string {
+	if c.stack != nil {
+		return c.stack.Stream
+	}
+	return p.Name
+}
+
 // knows checks that a column exists; "" is none.
 func (p *pipeline) knows(name string) error {
 	if name == "" || slices.ContainsFunc(p.Columns, func(c pipelineColumn) bool { return c.Name == name }) {

@@ -89,7 +89,7 @@ acknowledged.`,
 			stdin:     cmd.InOrStdin(),
 			notes:     cmd.ErrOrStderr(),
 			done:      newProgress(cmd.ErrOrStderr(), total(files)),
-			sender:    newSender(c, pipeline.Name, *rate, *patience),
+			sender:    newSender(c, c.stream(pipeline), *rate, *patience),
 		}
 		return s.run(cmd.Context(), files, cmd.OutOrStdout())
 	}

@@ -70,25 +70,33 @@ type lines struct {
 }
 
 func newSender(c *client, stream string, rate float64, patience time.Duration) *sender {
-	secret := c.token
-	if secret == "" {
-		secret = "none"
-	}
-	endpoint := c.endpoint.String()
 	return &sender{
 		stream: stream, rate: rate, patience: patience,
 		events: make(chan *event, 16), ended: make(chan struct{}), batches: make(chan []*event), stopped: make(chan struct{}),
 		acked: map[int]*lines{}, open: map[int]*lines{},
-		kinesis: kinesis.New(kinesis.Options{
-			Region:       "us-east-1", // nothing depends on it
-			BaseEndpoint: &endpoint,
-			Credentials:  credentials.NewStaticCredentialsProvider(accessKeyID, secret, ""),
-			Retryer:      aws.NopRetryer{}, // retries are ours: they count what may be stored twice
-			HTTPClient: wholeRequests{awshttp.NewBuildableClient().WithTimeout(requestTimeout).WithTransportOptions(func(t *http.Transport) {
-				t.MaxIdleConnsPerHost = inFlight
-			})},
-		}),
+		kinesis: c.kinesis(),
 	}
+}
+
+// kinesis makes a client of the endpoint's own Kinesis API, or of AWS's for a stack.
+func (c *client) kinesis() *kinesis.Client {
+	account := aws.Config{Region: "us-east-1"} // nothing depends on it
+	if c.stack != nil {
+		account = c.stack.Account
+	} else {
+		secret := c.token
+		if secret == "" {
+			secret = "none"
+		}
+		account.BaseEndpoint = aws.String(c.endpoint.String())
+		account.Credentials = credentials.NewStaticCredentialsProvider(accessKeyID, secret, "")
+	}
+	return kinesis.NewFromConfig(account, func(o *kinesis.Options) {
+		o.Retryer = aws.NopRetryer{} // retries are ours: they count what may be stored twice
+		o.HTTPClient = wholeRequests{awshttp.NewBuildableClient().WithTimeout(requestTimeout).WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConnsPerHost = inFlight
+		})}
+	})
 }
 
 // wholeRequests hides from net/http that the SDK's request bodies have a

@@ -34,7 +34,7 @@ of which goes through all events again.`,
   watershed verify --format json`,
 		Args: exactly(),
 	}
-	connect := addEndpointFlag(cmd)
+	connect := addEndpointFlags(cmd, "every version of a stack was compared with its ledger before it was published, as `watershed status --stack` shows")
 	format := addFormatFlag(cmd, "table", "json")
 	view := cmd.Flags().String("view", "", "the `view` to compare (default: all)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

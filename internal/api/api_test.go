@@ -85,6 +85,7 @@ func (p *pipeline) service() *serving.Service {
 func (p *pipeline) options() api.Options {
 	return api.Options{
 		Service: p.service(),
+		Instead: map[api.Operation]string{api.Run: "POST answers when the run is over"},
 		Batch: func(_ context.Context, full bool) (any, error) {
 			return map[string]any{"version": 1, "full": full}, nil
 		},
@@ -214,7 +215,8 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/v1/query?view=%zz", 400, "invalid", "", "damaged"},
 		{"POST", "/v1/query?view=sales", 405, "method_not_allowed", "", "takes GET, HEAD"},
 		{"GET", "/v1/status?format=csv", 400, "invalid", "format", "json, table"},
-		{"GET", "/v1/batch", 405, "method_not_allowed", "", "takes POST"},
+		{"GET", "/v1/batch?run=x", 501, "not_implemented", "", "POST answers when the run is over"},
+		{"PUT", "/v1/batch", 405, "method_not_allowed", "", "takes GET, HEAD, POST"},
 		{"POST", "/v1/batch?full=maybe", 400, "invalid", "full", "neither true nor false"},
 		{"GET", "/v1/verify?view=nothing", 404, "not_found", "view", "no view"},
 		{"GET", "/v1/verify?view=nothing&progress=true", 404, "not_found", "view", "no view"},
@@ -246,6 +248,69 @@ func TestRefusals(t *testing.T) {
 				t.Error("405 does not say what is allowed")
 			}
 		})
+	}
+}
+
+// Without this, a run that goes on by itself looks like one that is over, or cannot be
+// followed.
+func TestARunThatGoesOnByItself(t *testing.T) {
+	t.Parallel()
+	o := newPipeline(t).options()
+	ended := "2014-12-01T00:01:00Z"
+	runs := map[string]*api.BatchRun{
+		"a": {Run: "a", State: api.Running, Began: "2014-12-01T00:00:00Z"},
+		"b": {Run: "b", State: api.Done, Began: "2014-12-01T00:00:00Z", Ended: &ended, Report: json.RawMessage(`{"version":"v00000001-x"}`)},
+	}
+	o.Instead = nil
+	o.Batch = func(context.Context, bool) (any, error) { return runs["a"], nil }
+	o.Run = func(_ context.Context, run string) (*api.BatchRun, error) {
+		if r, ok := runs[run]; ok {
+			return r, nil
+		}
+		return nil, &serving.Error{Code: serving.NotFound, Field: "run", Message: "there is no such run"}
+	}
+	h := api.New(o)
+	for _, c := range []struct {
+		method, target string
+		status         int
+		says           string
+	}{
+		{"POST", "/v1/batch", 202, `{"run":"a","state":"running","began":"2014-12-01T00:00:00Z","ended":null}`},
+		{"GET", "/v1/batch?run=a", 200, `"state":"running"`},
+		{"GET", "/v1/batch?run=b", 200, `"state":"done","began":"2014-12-01T00:00:00Z","ended":"2014-12-01T00:01:00Z","report":{"version":"v00000001-x"}`},
+		{"GET", "/v1/batch?run=c", 404, "there is no such run"},
+		{"GET", "/v1/batch", 400, "name the run"},
+	} {
+		if w := ask(h, c.method, c.target); w.Code != c.status || !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("%s %s: got %d %s", c.method, c.target, w.Code, w.Body)
+		}
+	}
+	if metrics := ask(h, "GET", "/metrics").Body.String(); !strings.Contains(metrics, `watershed_batch_duration_seconds_count{outcome="ok"} 0`) {
+		t.Error("a run counts as over when it has begun")
+	}
+}
+
+// Without this, an operation that a stack does not serve fails inside, or does not say
+// what to do.
+func TestOperationsThatAreNotServed(t *testing.T) {
+	t.Parallel()
+	o := api.Options{Service: newPipeline(t).service(), Instead: map[api.Operation]string{}}
+	targets := map[api.Operation][2]string{
+		api.Batch: {"POST", "/v1/batch"}, api.Run: {"GET", "/v1/batch"}, api.Load: {"POST", "/v1/load"}, api.Loads: {"GET", "/v1/load"},
+		api.Verify: {"GET", "/v1/verify"}, api.Erase: {"POST", "/v1/erase"}, api.Rejects: {"GET", "/v1/rejects"}, api.Metrics: {"GET", "/metrics"},
+	}
+	for name := range targets {
+		o.Instead[name] = "do " + string(name) + " elsewhere"
+	}
+	h := api.New(o)
+	for name, at := range targets {
+		w := ask(h, at[0], at[1])
+		if want := "is not served here; do " + string(name) + " elsewhere"; w.Code != 501 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s %s: got %d %s", at[0], at[1], w.Code, w.Body)
+		}
+	}
+	if w := ask(h, "GET", "/v1/query?view=sales"); w.Code != 200 {
+		t.Errorf("a query: %d %s", w.Code, w.Body)
 	}
 }
 

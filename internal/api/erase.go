@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/watershed-data/watershed/internal/erasure"
@@ -28,20 +27,14 @@ const maxEraseBody = 1 << 20 // bytes
 //
 // It waits for a verification under way, and one that comes waits for it: in between
 // the version and the master dataset say different things.
-func (h *Handler) erase(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parameters(r); err != nil {
-		return err
-	}
+func (h *Handler) erase(w http.ResponseWriter, r *http.Request, form given) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxEraseBody)
 	body, err := io.ReadAll(h.body(w, r))
 	if err != nil {
 		return badParameter("", "the body cannot be read: "+err.Error())
 	}
-	values, err := url.ParseQuery(string(body))
+	values, err := form.to.formValues(body)
 	if err != nil {
-		return badParameter("", "the body is no form: "+err.Error())
-	}
-	if err := onlyKnown(r, values, "where", "partition-key", "dry-run"); err != nil {
 		return err
 	}
 	ask := Erasure{Request: erasure.Request{Where: values.Get("where"), PartitionKey: values.Get("partition-key")}}

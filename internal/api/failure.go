@@ -117,3 +117,9 @@ func Unavailable(w http.ResponseWriter, code, message string) {
 	w.Header().Set("Retry-After", "1")
 	_ = writeJSON(w, http.StatusServiceUnavailable, map[string]*failure{"error": {status: http.StatusServiceUnavailable, Code: code, Message: message}})
 }
+
+// Refuse responds that what was asked for is the caller's mistake; field is the
+// parameter at fault, "" if none is.
+func Refuse(w http.ResponseWriter, code, field, message string) {
+	_ = writeJSON(w, http.StatusBadRequest, map[string]*failure{"error": {Code: code, Message: message, Field: field}})
+}

@@ -5,24 +5,31 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/watershed-data/watershed/internal/serving"
 )
 
-// Options are what the handler calls. Service, Batch, Verify, Loads and Erase are required.
+// Options are what the handler calls: a function for each operation that is served.
 type Options struct {
 	Service *serving.Service
+	// Instead names the operations that are not served here, and says what to do in
+	// their place. Their functions are not called.
+	Instead map[Operation]string
 	// Batch makes one batch run, from all rows if full is true, and gives what to tell
 	// of it, encodable as JSON. A run that is under way goes first: it waits for that,
-	// or until ctx ends.
+	// or until ctx ends. A *BatchRun says that it has begun a run and does not wait.
 	Batch func(ctx context.Context, full bool) (any, error)
+	// Run tells of a run that Batch has begun. One that does not exist is a
+	// *serving.Error.
+	Run func(ctx context.Context, run string) (*BatchRun, error)
 	// Verify compares a view with the oracle; "" is every view. The result is
 	// encodable as JSON, a view that does not exist is a *serving.Error.
 	// progress, if it is not nil, hears now and then how many events of how many were
 	// recomputed.
 	Verify func(ctx context.Context, view string, progress func(events, of int64)) (any, error)
-	Loads  Loads
+	Loads  Loader
 	// Erase erases events or counts them, and gives what to tell of it, encodable as
 	// JSON. A request that cannot be understood is an *erasure.RequestError.
 	Erase func(ctx context.Context, r Erasure) (any, error)
@@ -88,24 +95,12 @@ func New(o Options) *Handler {
 	}
 	h := &Handler{options: o, mux: http.NewServeMux(), queries: make(chan struct{}, atOnce), checks: make(chan struct{}, 1), loading: make(chan struct{}, atOnce)}
 	h.metrics = newMetrics(h.status, o.Now)
-	for _, r := range []struct {
-		method, path string
-		serve        func(http.ResponseWriter, *http.Request) error
-	}{
-		{http.MethodGet, "/v1/query", h.query},
-		{http.MethodGet, "/v1/status", h.serveStatus},
-		{http.MethodPost, "/v1/batch", h.batch},
-		{http.MethodGet, "/v1/verify", h.verify},
-		{http.MethodPost, "/v1/erase", h.erase},
-		{http.MethodGet, "/v1/rejects", h.rejects},
-		{"", "/v1/load", h.load},
-		{http.MethodGet, "/metrics", h.metrics.serve},
-		{http.MethodGet, "/healthz", healthz},
-	} {
-		h.mux.Handle(r.path, h.route(r.method, r.serve))
+	all := operations()
+	for _, path := range paths(all) {
+		h.mux.Handle(path, h.route(all, path))
 	}
-	h.mux.Handle("/", h.route("", func(_ http.ResponseWriter, r *http.Request) error {
-		return &failure{status: http.StatusNotFound, Code: "not_found", Message: "there is nothing at this path; the paths are /v1/query, /v1/status, /v1/rejects, /v1/batch, /v1/load, /v1/verify, /v1/erase, /metrics and /healthz"}
+	h.mux.Handle("/", h.answer(func(_ http.ResponseWriter, r *http.Request) error {
+		return &failure{status: http.StatusNotFound, Code: string(serving.NotFound), Message: "there is nothing at this path; the paths are " + strings.Join(paths(all), ", ")}
 	}))
 	return h
 }
@@ -117,23 +112,41 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.Serv
 // the metrics.
 func (h *Handler) ObserveBatch(d time.Duration, err error) { h.metrics.observeBatch(d, err) }
 
-// route checks the method and turns the error of a route into a response. HEAD
-// is served like GET; net/http leaves the body out.
-func (h *Handler) route(method string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+// route serves the operations of a path. HEAD is served like GET; net/http leaves the
+// body out.
+func (h *Handler) route(all []operation, path string) http.Handler {
+	byMethod := map[string]*operation{}
+	for i := range all {
+		if o := &all[i]; o.path == path {
+			byMethod[o.method] = o
+		}
+	}
+	if get := byMethod[http.MethodGet]; get != nil {
+		byMethod[http.MethodHead] = get
+	}
+	allow := strings.Join(methods(all, path), ", ")
+	return h.answer(func(w http.ResponseWriter, r *http.Request) error {
+		o := byMethod[r.Method]
+		if o == nil {
+			w.Header().Set("Allow", allow)
+			return &failure{status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: path + " takes " + allow}
+		}
+		if instead, ok := h.options.Instead[o.name]; ok {
+			return &failure{status: http.StatusNotImplemented, Code: "not_implemented", Message: r.Method + " " + path + " is not served here; " + instead}
+		}
+		values, err := o.queryValues(r)
+		if err != nil {
+			return err
+		}
+		return o.serve(h, w, r, given{values, o})
+	})
+}
+
+// answer turns the error of what serves a request into a response.
+func (h *Handler) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &response{ResponseWriter: w}
-		var err error
-		if method == "" || r.Method == method || method == http.MethodGet && r.Method == http.MethodHead {
-			err = serve(out, r)
-		} else {
-			allow := method
-			if method == http.MethodGet {
-				allow = "GET, HEAD"
-			}
-			w.Header().Set("Allow", allow)
-			err = &failure{status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: r.URL.Path + " takes " + allow}
-		}
-		if err != nil {
+		if err := serve(out, r); err != nil {
 			h.fail(out, r, err)
 		}
 		// The connection may serve requests that are none of this handler's.
@@ -166,7 +179,7 @@ func (w *response) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the writer below.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func healthz(w http.ResponseWriter, _ *http.Request) error {
+func (h *Handler) healthz(w http.ResponseWriter, _ *http.Request, _ given) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, err := io.WriteString(w, "ok\n")
 	return err

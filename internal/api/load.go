@@ -18,8 +18,8 @@ import (
 	"github.com/watershed-data/watershed/internal/serving"
 )
 
-// Loads takes loads of history; *load.Loader does.
-type Loads interface {
+// Loader takes loads of history; *load.Loader does.
+type Loader interface {
 	Accept(ctx context.Context, u load.Upload) (*load.Report, error)
 	// Report says how the load of a pseudo-shard stands; nil if there is none.
 	Report(ctx context.Context, shard string) (*load.Report, error)
@@ -38,21 +38,8 @@ const (
 
 const maxLoadName = 255 // bytes, as of a file's name
 
-// load takes a load, or says how loads stand.
-func (h *Handler) load(w http.ResponseWriter, r *http.Request) error {
-	switch r.Method {
-	case http.MethodPost:
-		return h.takeLoad(w, r)
-	case http.MethodGet, http.MethodHead:
-	default:
-		const allow = "GET, HEAD, POST"
-		w.Header().Set("Allow", allow)
-		return &failure{status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: r.URL.Path + " takes " + allow}
-	}
-	values, err := parameters(r, "load")
-	if err != nil {
-		return err
-	}
+// loads says how loads stand.
+func (h *Handler) loads(w http.ResponseWriter, r *http.Request, values given) error {
 	if !values.Has("load") {
 		all, err := h.options.Loads.Reports(r.Context())
 		if err != nil {
@@ -70,11 +57,7 @@ func (h *Handler) load(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, report)
 }
 
-func (h *Handler) takeLoad(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, "before", "name")
-	if err != nil {
-		return err
-	}
+func (h *Handler) takeLoad(w http.ResponseWriter, r *http.Request, values given) error {
 	u := load.Upload{Name: path.Base(values.Get("name"))}
 	if u.Name == "." || u.Name == "/" {
 		u.Name = "unnamed"

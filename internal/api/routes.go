@@ -18,14 +18,10 @@ const (
 	warningHeader  = "Watershed-Warning"
 )
 
-func (h *Handler) query(w http.ResponseWriter, r *http.Request) (err error) {
+func (h *Handler) query(w http.ResponseWriter, r *http.Request, values given) (err error) {
 	began := time.Now()
 	defer func() { h.metrics.observeQuery(time.Since(began), err) }()
-	values, err := parameters(r, queryParameters...)
-	if err != nil {
-		return err
-	}
-	q, format, err := parseQuery(values)
+	q, err := parseQuery(values.Values)
 	if err != nil {
 		return err
 	}
@@ -41,7 +37,7 @@ func (h *Handler) query(w http.ResponseWriter, r *http.Request) (err error) {
 		return err
 	}
 	header := w.Header()
-	header.Set("Content-Type", contentTypes[format])
+	header.Set("Content-Type", contentTypes[values.format()])
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
 	header.Set(completeHeader, strconv.FormatBool(a.Complete))
@@ -57,19 +53,11 @@ func (h *Handler) query(w http.ResponseWriter, r *http.Request) (err error) {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	return writeAnswer(w, a, format)
+	return writeAnswer(w, a, values.format())
 }
 
 // rejects tells of rejected events. The search takes a query's place and time.
-func (h *Handler) rejects(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, "reason", "format")
-	if err != nil {
-		return err
-	}
-	format, err := parseFormat(values, "json", "csv", "table")
-	if err != nil {
-		return err
-	}
+func (h *Handler) rejects(w http.ResponseWriter, r *http.Request, values given) error {
 	ctx, cancel := context.WithTimeout(r.Context(), h.options.QueryTimeout)
 	defer cancel()
 	done, err := turn(ctx, h.queries)
@@ -81,13 +69,13 @@ func (h *Handler) rejects(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", contentTypes[format])
+	w.Header().Set("Content-Type", contentTypes[values.format()])
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	return writeAnswer(w, report, format)
+	return writeAnswer(w, report, values.format())
 }
 
 func writeAnswer(w io.Writer, a Report, format string) error {
@@ -106,46 +94,15 @@ func (h *Handler) status(ctx context.Context) (*serving.Status, error) {
 	return h.options.Service.Status(ctx)
 }
 
-func (h *Handler) serveStatus(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, "format")
-	if err != nil {
-		return err
-	}
-	format, err := parseFormat(values, "json", "table")
-	if err != nil {
-		return err
-	}
+func (h *Handler) serveStatus(w http.ResponseWriter, r *http.Request, values given) error {
 	s, err := h.status(r.Context())
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", contentTypes[format])
+	w.Header().Set("Content-Type", contentTypes[values.format()])
 	w.Header().Set("Cache-Control", "no-store")
-	if format == "table" {
+	if values.format() == "table" {
 		return s.WriteTable(w)
 	}
 	return s.WriteJSON(w)
-}
-
-// batch makes one run. A second caller waits for its turn; a caller who leaves
-// ends the run, which publishes nothing by halves.
-func (h *Handler) batch(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, "full")
-	if err != nil {
-		return err
-	}
-	switch text := values.Get("full"); text {
-	case "", "true", "false":
-	default:
-		return badParameter("full", strconv.Quote(text)+" is neither true nor false")
-	}
-	began := time.Now()
-	result, err := h.options.Batch(r.Context(), values.Get("full") == "true")
-	if r.Context().Err() == nil { // a run that its caller called off has not failed
-		h.metrics.observeBatch(time.Since(began), err)
-	}
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, result)
 }

@@ -24,11 +24,7 @@ type Progress struct {
 // progressEvery is the least time between two lines of progress.
 const progressEvery = 200 * time.Millisecond
 
-func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
-	values, err := parameters(r, "view", "progress")
-	if err != nil {
-		return err
-	}
+func (h *Handler) verify(w http.ResponseWriter, r *http.Request, values given) (err error) {
 	told := false
 	if text := values.Get("progress"); text != "" {
 		if told, err = strconv.ParseBool(text); err != nil {

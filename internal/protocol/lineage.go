@@ -3,6 +3,7 @@ package protocol
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -87,9 +88,24 @@ func (l *Lineage) Children(id string) []string {
 	return out
 }
 
+// ancestorsOf gives the ids of all ancestors of shards that have a row, also those that
+// are not listed any more as far as a child still names them.
+func (l *Lineage) ancestorsOf(rows map[string]Row) []string {
+	of := map[string]bool{}
+	for _, s := range slices.Backward(l.Shards) { // children before parents
+		if _, has := rows[s.ID]; !has && !of[s.ID] {
+			continue
+		}
+		for _, p := range s.Parents {
+			of[p] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(of))
+}
+
 // childrenFirst lists the shards that the log or the ledger knows, children
-// before parents, and loads and expired shards last. Sealing and reading follow
-// this order: whatever of a parent is read later holds at least what its
+// before parents, and loads and expired shards last. Sealing follows this order:
+// whatever of a parent is read later holds at least what its
 // children, read before, build upon.
 func childrenFirst(ctx context.Context, log Log, ledger Ledger) (*Lineage, []string, error) {
 	shards, err := log.Shards(ctx)

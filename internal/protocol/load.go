@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// loadPrefix begins the names of pseudo-shards; no shard of a stream has it.
-const loadPrefix = "load-"
+// LoadPrefix begins the names of pseudo-shards; no shard of a stream has it.
+const LoadPrefix = "load-"
 
 // LoadShard names the pseudo-shard of a load by the SHA-256 of its content in
 // hexadecimal digits: half of them, which is enough for no two to meet.
-func LoadShard(content string) string { return loadPrefix + content[:32] }
+func LoadShard(content string) string { return LoadPrefix + content[:32] }
 
 // IsLoad reports whether a shard is the pseudo-shard of a load. The stream does
 // not list it, nothing follows its last event, and it has no real-time items: it
 // is part of an answer if the answer's version holds it.
-func IsLoad(shard string) bool { return strings.HasPrefix(shard, loadPrefix) }
+func IsLoad(shard string) bool { return strings.HasPrefix(shard, LoadPrefix) }
 
 // LoadPosition is where the event on a line of a load lies, counted from 1.
 func LoadPosition(line int64) Position { return Position{Seq: strconv.FormatInt(line, 10)} }

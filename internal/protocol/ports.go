@@ -93,6 +93,9 @@ type Plan struct {
 type Ledger interface {
 	// Shards lists the shards that have a row, in no particular order.
 	Shards(ctx context.Context) ([]string, error)
+	// Rows reads the rows of all shards. Each is as it was at a moment of its own
+	// between the call and the return; nothing says which was read before which.
+	Rows(ctx context.Context) (map[string]Row, error)
 	// Row reads a shard's row; false if there is none.
 	Row(ctx context.Context, shard string) (Row, bool, error)
 	// Create stores a row with Rev 1 if there is none; false if there is one.
@@ -279,6 +282,16 @@ type Views interface {
 type ReadAtCloser interface {
 	io.ReaderAt
 	io.Closer
+}
+
+// Bytes is a part of a file, [From, To).
+type Bytes struct{ From, To int64 }
+
+// Fetcher is a file whose reads wait for long, and that can have several under way. It
+// is told which parts will be read next.
+type Fetcher interface {
+	// Fetch gets the parts, in their order, so that reading them does not wait.
+	Fetch(parts []Bytes) error
 }
 
 // ViewFile is one sorted Parquet file of a version. Its rows are ordered by

@@ -37,6 +37,42 @@ func (p Position) After(q Position) bool { return p.Compare(q) > 0 }
 // IsZero reports whether p is before every event.
 func (p Position) IsZero() bool { return p.Seq == "" }
 
+// Before gives the position directly before a record: behind every event that lies
+// before the record, and before its own. No event lies there.
+func Before(seq string) Position {
+	digits := []byte(seq)
+	i := len(digits) - 1
+	for ; i >= 0 && digits[i] == '0'; i-- {
+		digits[i] = '9'
+	}
+	if i < 0 {
+		return Position{} // nothing comes before number 0
+	}
+	digits[i]--
+	if digits[0] == '0' && len(digits) > 1 {
+		digits = digits[1:]
+	}
+	return Position{Seq: string(digits), Sub: maxSub}
+}
+
+// Follower gives the sequence number of the record that a position of Before lies
+// before; false if the position is of another kind.
+func (p Position) Follower() (seq string, ok bool) {
+	if p.Sub != maxSub {
+		return "", false
+	}
+	digits := []byte(p.Seq)
+	i := len(digits) - 1
+	for ; i >= 0 && digits[i] == '9'; i-- {
+		digits[i] = '0'
+	}
+	if i < 0 {
+		return "1" + string(digits), true
+	}
+	digits[i]++
+	return string(digits), true
+}
+
 // String gives the form users see, "sequence:sub"; the zero Position is "".
 func (p Position) String() string {
 	if p.IsZero() {
@@ -54,7 +90,8 @@ func (p Position) Key() string {
 	return string(p.AppendKey(make([]byte, 0, len(p.Seq)+keyExtra)))
 }
 
-// maxSub is the largest sub-sequence number that a key holds.
+// maxSub is the largest sub-sequence number that a key holds. No record has as many
+// events.
 const maxSub = 9_999_999_999
 
 // keyExtra is how many bytes a key has besides the sequence number's digits.

@@ -94,3 +94,39 @@ func BenchmarkHash(b *testing.B) {
 		protocol.Hash("shardId-000000000000", &e)
 	}
 }
+
+// The position directly before a record lies behind everything that comes before it,
+// in Go and as a key in SQL, and says which record it is.
+func TestBefore(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ seq, before string }{
+		{"1", "0"}, {"9", "8"}, {"10", "9"}, {"100", "99"}, {"1000", "999"}, {"501", "500"},
+		{"49590338271490256608559692538361571095921575989136588900", "49590338271490256608559692538361571095921575989136588899"},
+	} {
+		at := protocol.Before(c.seq)
+		if at.Seq != c.before {
+			t.Errorf("before %s is %s, want %s", c.seq, at.Seq, c.before)
+		}
+		if seq, ok := at.Follower(); seq != c.seq || !ok {
+			t.Errorf("%s follows the position before %s", seq, c.seq)
+		}
+		first, earlier := protocol.Position{Seq: c.seq}, protocol.Position{Seq: c.before, Sub: 1_000_000}
+		if !first.After(at) || !at.After(earlier) || first.Key() <= at.Key() || at.Key() <= earlier.Key() {
+			t.Errorf("%s does not lie between %s and %s", at, earlier, first)
+		}
+		if back, err := protocol.ParseKey(at.Key()); back != at || err != nil {
+			t.Errorf("the key of %s is read as %s: %v", at, back, err)
+		}
+		if back, err := protocol.ParsePosition(at.String()); back != at || err != nil {
+			t.Errorf("%s is read as %s: %v", at, back, err)
+		}
+	}
+	if at := protocol.Before("0"); !at.IsZero() {
+		t.Errorf("before the first number of all is %s", at)
+	}
+	for _, p := range []protocol.Position{{}, {Seq: "5"}, {Seq: "5", Sub: 7}} {
+		if seq, ok := p.Follower(); ok {
+			t.Errorf("%s follows %q, which is a record's own", seq, p)
+		}
+	}
+}

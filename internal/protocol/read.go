@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,8 +52,13 @@ type Reader struct {
 	// function that lets them go. A store that can do it spares the reader from
 	// reading again when writers are faster than it.
 	Freeze func() (Ledger, RealTime, func(), error)
+	// Lineage optionally gives the lineage of a stream whose ledger has the rows: at
+	// least every shard of them that the log lists. nil lists the shards each time.
+	Lineage func(ctx context.Context, rows map[string]Row) (*Lineage, error)
 	// Pause waits before a reading begins anew; nil is a timer.
 	Pause func(ctx context.Context, d time.Duration) error
+
+	last atomic.Pointer[Manifest]
 }
 
 // readAttempts bounds how often a reading begins anew.
@@ -105,23 +111,14 @@ func (r *Reader) attempt(ctx context.Context, ranges []Range, v Visitor) (*Snaps
 	if err != nil {
 		return nil, fmt.Errorf("reading the pointer: %w", err)
 	}
-	s := &Snapshot{Pointer: pointer, Rows: map[string]Row{}}
-	lineage, ids, err := childrenFirst(ctx, r.Log, ledger)
-	if err != nil {
+	s := &Snapshot{Pointer: pointer}
+	if s.Rows, s.Lineage, err = r.rows(ctx, ledger); err != nil {
 		return nil, err
 	}
-	s.Lineage = lineage
-	for _, id := range ids {
+	for id := range s.Rows {
 		if IsLoad(id) {
 			s.Waiting++ // until the version says that it holds it
-			continue
-		}
-		row, ok, err := ledger.Row(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the ledger row of %s: %w", id, err)
-		}
-		if ok {
-			s.Rows[id] = row
+			delete(s.Rows, id)
 		}
 	}
 	err = r.visit(ctx, s, items, ranges, v)
@@ -143,10 +140,53 @@ func (r *Reader) attempt(ctx context.Context, ranges []Range, v Visitor) (*Snaps
 	return s, err
 }
 
+// rows reads the ledger's rows so that they are causally closed: whatever is read of
+// a parent holds at least what its children build upon.
+//
+// A ledger reads its rows in any order, so a parent's may be older than its child's.
+// But a child has a row only once all of its ancestors are committed to their end,
+// and they stay so. Rows that have descendants are therefore taken from a second
+// reading, and no order is needed in either.
+func (r *Reader) rows(ctx context.Context, ledger Ledger) (map[string]Row, *Lineage, error) {
+	rows, err := ledger.Rows(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the ledger's rows: %w", err)
+	}
+	lineage, err := r.lineage(ctx, rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	ancestors := lineage.ancestorsOf(rows)
+	if len(ancestors) == 0 {
+		return rows, lineage, nil
+	}
+	final, err := ledger.Rows(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the ledger's rows again: %w", err)
+	}
+	for _, id := range ancestors {
+		if row, ok := final[id]; ok {
+			rows[id] = row
+		}
+	}
+	return rows, lineage, nil
+}
+
+func (r *Reader) lineage(ctx context.Context, rows map[string]Row) (*Lineage, error) {
+	if r.Lineage != nil {
+		return r.Lineage(ctx, rows)
+	}
+	shards, err := r.Log.Shards(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing shards: %w", err)
+	}
+	return NewLineage(shards), nil
+}
+
 func (r *Reader) visit(ctx context.Context, s *Snapshot, items RealTime, ranges []Range, v Visitor) error {
 	cut := map[string]Cut{}
 	if s.Pointer.Seq > 0 {
-		m, err := r.Views.Manifest(ctx, s.Pointer.Version)
+		m, err := r.manifest(ctx, s.Pointer.Version)
 		if err != nil {
 			return fmt.Errorf("reading the manifest of %s: %w", s.Pointer.Version, err)
 		}
@@ -173,6 +213,19 @@ func (r *Reader) visit(ctx context.Context, s *Snapshot, items RealTime, ranges 
 		}
 	}
 	return v.End(ctx)
+}
+
+// manifest gives a version's manifest. It never changes, so the last one is
+// remembered.
+func (r *Reader) manifest(ctx context.Context, version string) (Manifest, error) {
+	if last := r.last.Load(); last != nil && last.Version == version {
+		return *last, nil
+	}
+	m, err := r.Views.Manifest(ctx, version)
+	if err == nil {
+		r.last.Store(&m)
+	}
+	return m, err
 }
 
 // addLoads adds the loads that the version holds, by its cut. A load has no

@@ -74,10 +74,16 @@ type Speed struct {
 	RealTime RealTime
 	Folder   Folder
 	Now      func() int64 // milliseconds since 1970-01-01 UTC; only stamps Pending.Since
-	// Genesis gives the position of a shard up to which events are not part of
-	// the pipeline; nil: every event is.
-	Genesis func(shard string) Position
+	// Genesis decides where a shard begins that has no row yet; nil: at its first
+	// event.
+	Genesis Genesis
 }
+
+// Genesis gives the position of a shard up to which events are not part of the
+// pipeline. events are those at hand, in log order, perhaps none. begun is false if
+// none of them is part of the pipeline and no later one is known: then the shard has
+// no row yet, and the events are passed over.
+type Genesis func(ctx context.Context, shard string, events []Event) (from Position, begun bool, err error)
 
 // attempts bounds the retries against concurrent changes of one row or item.
 const attempts = 100
@@ -93,7 +99,7 @@ func (s *Speed) Apply(ctx context.Context, b Batch) error {
 			return fmt.Errorf("reading the ledger row of %s: %w", b.Shard, err)
 		}
 		if !ok {
-			if err := s.create(ctx, b.Shard); err != nil {
+			if begun, err := s.create(ctx, b); err != nil || !begun {
 				return err
 			}
 			continue
@@ -157,32 +163,36 @@ func (s *Speed) contiguous(ctx context.Context, b Batch, through Position, first
 }
 
 // create stores the shard's first row once every ancestor is committed to its end.
-func (s *Speed) create(ctx context.Context, shard string) error {
+// It gives false if the shard's events are no part of the pipeline so far.
+func (s *Speed) create(ctx context.Context, b Batch) (begun bool, err error) {
+	shard := b.Shard
 	shards, err := s.Log.Shards(ctx)
 	if err != nil {
-		return fmt.Errorf("listing shards: %w", err)
+		return false, fmt.Errorf("listing shards: %w", err)
 	}
 	for _, p := range NewLineage(shards).Ancestors(shard) {
 		row, ok, err := s.Ledger.Row(ctx, p)
 		if err != nil {
-			return fmt.Errorf("reading the ledger row of ancestor %s: %w", p, err)
+			return false, fmt.Errorf("reading the ledger row of ancestor %s: %w", p, err)
 		}
 		page, err := s.Log.Read(ctx, p, row.Through, 1)
 		if err != nil {
-			return fmt.Errorf("reading the log of ancestor %s: %w", p, err)
+			return false, fmt.Errorf("reading the log of ancestor %s: %w", p, err)
 		}
 		if !page.Ended || len(page.Events) > 0 || ok && row.Pending != nil {
-			return fmt.Errorf("starting shard %s: ancestor %s: %w", shard, p, ErrNotYet)
+			return false, fmt.Errorf("starting shard %s: ancestor %s: %w", shard, p, ErrNotYet)
 		}
 	}
 	var from Position
 	if s.Genesis != nil {
-		from = s.Genesis(shard)
+		if from, begun, err = s.Genesis(ctx, shard, b.Events); err != nil || !begun {
+			return false, err
+		}
 	}
 	if _, err := s.Ledger.Create(ctx, shard, Row{From: from, Through: from}); err != nil {
-		return fmt.Errorf("creating the ledger row of %s: %w", shard, err)
+		return false, fmt.Errorf("creating the ledger row of %s: %w", shard, err)
 	}
-	return nil
+	return true, nil
 }
 
 // finish applies the pending batch of row and commits it. Everything it writes

@@ -24,10 +24,10 @@ type Logic interface {
 // Options are what a report is made from.
 type Options struct {
 	Service     *serving.Service
-	Log         protocol.Log
+	Log         protocol.Log // nil: examples are looked for in the master dataset alone
 	Logic       Logic
 	Master      protocol.Master
-	Checkpoints archive.Checkpoints // up to where the master dataset holds a shard's events
+	Checkpoints archive.Checkpoints // up to where the master dataset holds a shard's events; for the log
 
 	Examples int   // per reason; 0: 3, and 10 of a reason that is asked for
 	Files    int   // of the master dataset whose footers are read; 0: 2,000

@@ -69,8 +69,9 @@ func (s *search) master(ctx context.Context) (err error) {
 		return nil
 	}
 	var candidates []candidate
-	for i, f := range files {
-		if i == s.Files {
+	// Where names begin with a time, the last ones are the newest.
+	for i, f := range slices.Backward(files) {
+		if len(files)-i > s.Files {
 			s.all = false
 			break
 		}
@@ -131,6 +132,10 @@ func (s *search) open(ctx context.Context, f protocol.File, fn func(*archive.Rej
 // but a log is read from its older end, so they come last and only add.
 func (s *search) log(ctx context.Context) error {
 	if len(s.wanted) == 0 {
+		return nil
+	}
+	if s.Log == nil {
+		s.all = s.all && s.satisfied()
 		return nil
 	}
 	shards, err := s.Log.Shards(ctx)

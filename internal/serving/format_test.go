@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -189,6 +190,68 @@ func TestFreshness(t *testing.T) {
 			}
 			if fresh != c.fresh || got.Why != c.why || got.Complete != (c.why == "") {
 				t.Errorf("fresh to %q, complete %v, why %q; want fresh to %q, why %q", fresh, got.Complete, got.Why, c.fresh, c.why)
+			}
+		})
+	}
+}
+
+// tips is what somebody noted of a log that is not asked.
+type tips map[string]protocol.Tip
+
+func (t tips) Tips(context.Context, *protocol.Snapshot) (map[string]protocol.Tip, error) {
+	return t, nil
+}
+
+// Without this, an answer is said to be fresher than anybody knows, where the log is
+// not asked.
+func TestFreshnessOfALogThatIsNotAsked(t *testing.T) {
+	t.Parallel()
+	const a, b, child = "shardId-000000000000", "shardId-000000000001", "shardId-000000000002"
+	committed := protocol.Row{Through: at(1007), Count: 1, MaxArrival: now - 5000}
+	later := protocol.Tip{At: now - 1000}
+	for name, c := range map[string]struct {
+		tips     tips
+		rows     map[string]protocol.Row
+		reshards bool
+		fresh    string
+		drained  int
+	}{
+		"nobody knows":              {nil, map[string]protocol.Row{a: committed, b: committed}, false, "2014-11-30T23:59:55Z", 0},
+		"nothing is committed":      {nil, map[string]protocol.Row{a: committed, b: {}}, false, "", 0},
+		"both were read to the tip": {tips{a: later, b: {At: now - 2000}}, map[string]protocol.Row{a: committed, b: {}}, false, "2014-11-30T23:59:58Z", 0},
+		"one was":                   {tips{b: later}, map[string]protocol.Row{a: committed, b: {}}, false, "2014-11-30T23:59:55Z", 0},
+		"a closed shard":            {tips{b: later, child: later}, map[string]protocol.Row{a: committed, b: {}}, true, "2014-11-30T23:59:55Z", 0},
+		"one that was closed later": {tips{a: {At: now - 3000}, b: later, child: later}, map[string]protocol.Row{a: committed, b: {}}, true, "2014-11-30T23:59:57Z", 0},
+		"one that was closed then":  {tips{a: {At: now - 3000, Ended: true}, b: later, child: later}, map[string]protocol.Row{a: committed, b: {}}, true, "2014-11-30T23:59:59Z", 1},
+		"one whose child has begun": {tips{b: later, child: later}, map[string]protocol.Row{a: committed, b: {}, child: {}}, true, "2014-11-30T23:59:59Z", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, parse(t, sales), 2)
+			if c.reshards {
+				w.log.Reshard([]string{a}, 1)
+			}
+			for shard, row := range c.rows {
+				w.commit(shard, row)
+			}
+			s := w.service(serving.Limits{})
+			s.Tips = c.tips
+			got := query(t, s, serving.Query{View: "sales"})
+			fresh := ""
+			if got.Freshness != nil {
+				fresh = *got.Freshness
+			}
+			if fresh != c.fresh {
+				t.Errorf("fresh to %q, want %q", fresh, c.fresh)
+			}
+			status, err := s.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text strings.Builder
+			must(t, status.WriteTable(&text))
+			if strings.Contains(text.String(), " drained ") != (c.drained > 0) {
+				t.Errorf("%d shards are drained:\n%s", c.drained, &text)
 			}
 		})
 	}

@@ -2,7 +2,6 @@ package serving
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,33 +32,33 @@ func (p progress) text() *string {
 type shardProgress struct {
 	shard    protocol.Shard
 	row      protocol.Row
-	started  bool   // it has a ledger row
-	unlisted bool   // the log no longer lists it
-	behind   bool   // events lie after what is committed
-	expired  bool   // and the log no longer holds them all
-	asked    int64  // milliseconds: before the log was asked
-	oldest   int64  // milliseconds: arrival of the first event behind, if the log holds it
+	started  bool // it has a ledger row
+	unlisted bool // the log no longer lists it
+	drained  bool // it is closed, and nothing of it is missing, ever
+	tip      protocol.Tip
+	asked    int64  // milliseconds: the time of asking
 	reached  *int64 // milliseconds: committed up to this arrival; nil: nothing is
 }
 
-// freshness asks the log how far each shard of a snapshot is. A shard with
-// nothing behind its committed position is fresh as of the moment before the
-// log was asked. A closed shard counts until it is drained.
+// freshness says how far each shard of a snapshot is. A shard with nothing behind its
+// committed position is fresh as of the moment before its log was looked at. A closed
+// shard counts until it is drained.
 func (s *Service) freshness(ctx context.Context, snapshot *protocol.Snapshot) (progress, error) {
+	tips, err := s.Tips.Tips(ctx, snapshot)
+	if err != nil {
+		return progress{}, err
+	}
 	var out progress
 	var why []string
 	counted := false
 	for _, shard := range snapshot.Lineage.Shards {
-		st, err := s.shardProgress(ctx, shard, snapshot)
-		if err != nil {
-			return progress{}, err
-		}
+		st := s.shardProgress(shard, tips[shard.ID], snapshot)
 		out.shards = append(out.shards, st)
 		if reason := st.incomplete(); reason != "" {
 			why = append(why, reason)
 		}
-		if shard.Closed() && !st.behind {
-			continue // drained: nothing of it is missing, ever
+		if st.drained {
+			continue
 		}
 		switch {
 		case !counted:
@@ -74,26 +73,28 @@ func (s *Service) freshness(ctx context.Context, snapshot *protocol.Snapshot) (p
 	return out, nil
 }
 
-func (s *Service) shardProgress(ctx context.Context, shard protocol.Shard, snapshot *protocol.Snapshot) (shardProgress, error) {
-	st := shardProgress{shard: shard}
+func (s *Service) shardProgress(shard protocol.Shard, tip protocol.Tip, snapshot *protocol.Snapshot) shardProgress {
+	st := shardProgress{shard: shard, tip: tip, asked: s.now()}
 	st.row, st.started = snapshot.Rows[shard.ID]
-	st.asked = s.now()
-	page, err := s.reader.Log.Read(ctx, shard.ID, st.row.Through, 1)
-	st.expired = errors.Is(err, protocol.ErrExpired)
-	if err != nil && !st.expired {
-		return st, fmt.Errorf("reading the log of %s after %q: %w", shard.ID, st.row.Through, err)
-	}
-	st.behind = st.expired || len(page.Events) > 0
-	if len(page.Events) > 0 {
-		st.oldest = page.Events[0].Arrival
-	}
 	switch {
-	case !st.behind:
-		st.reached = &st.asked
+	case tip.At > 0 && !tip.Behind:
+		st.reached = &st.tip.At
 	case st.row.Count > 0:
 		st.reached = &st.row.MaxArrival
 	}
-	return st, nil
+	st.drained = shard.Closed() && !tip.Behind && (tip.Ended || followed(shard, snapshot))
+	return st
+}
+
+// followed reports whether a child of a shard has begun: then the shard is committed
+// to its end, whatever else is known.
+func followed(shard protocol.Shard, snapshot *protocol.Snapshot) bool {
+	for _, child := range snapshot.Lineage.Children(shard.ID) {
+		if _, begun := snapshot.Rows[child]; begun {
+			return true
+		}
+	}
+	return false
 }
 
 // incomplete says what of a shard may be missing from an answer for longer than
@@ -102,7 +103,7 @@ func (st shardProgress) incomplete() string {
 	if !st.started {
 		return fmt.Sprintf("shard %s has no ledger row yet: none of its events are in the answer", st.shard.ID)
 	}
-	if st.expired {
+	if st.tip.Expired {
 		return fmt.Sprintf("shard %s: the log no longer holds events after %s, which is as far as they are committed", st.shard.ID, st.row.Through)
 	}
 	p := st.row.Pending

@@ -33,6 +33,10 @@ type Service struct {
 	// none is under way. Set it before use.
 	Change func() *Change
 
+	// Tips says how far the log reaches, for the freshness. New gives one that asks the
+	// log about every shard each time; set another one before use.
+	Tips protocol.Tips
+
 	// Lookups are the definition's dimension tables; nil: none. Set it before use.
 	Lookups *lookup.Set
 
@@ -53,7 +57,8 @@ func New(def *definition.Definition, reader *protocol.Reader, now func() int64, 
 		limits.Files = DefaultFiles
 	}
 	return &Service{
-		def: def, reader: reader, now: now, groups: limits.Groups,
+		Tips: &protocol.LogTips{Log: reader.Log, Now: now},
+		def:  def, reader: reader, now: now, groups: limits.Groups,
 		files: newFileCache(reader.Views, limits.Files),
 	}
 }

@@ -78,16 +78,19 @@ type ShardStatus struct {
 	Epoch        int64      `json:"epoch"`
 	Committed    string     `json:"committed"` // sequence:sub; "": nothing
 	Events       int64      `json:"events"`    // committed
-	Behind       bool       `json:"behind"`    // events lie after the committed position
+	Behind       bool       `json:"behind"`    // events are known to lie after the committed position
 	LagSeconds   float64    `json:"lagSeconds"`
 	Freshness    *string    `json:"freshness"`    // the arrival up to which it is committed; null: nothing is
 	PendingSince *string    `json:"pendingSince"` // null: no batch is pending
 	pendingSince int64
+	unknown      bool // nothing is known of the log behind the committed position
 }
 
 // drained reports whether nothing more can happen in the shard: it is closed and
 // committed to its end.
-func (s ShardStatus) drained() bool { return s.State != Open && !s.Behind && s.PendingSince == nil }
+func (s ShardStatus) drained() bool {
+	return s.State != Open && !s.Behind && !s.unknown && s.PendingSince == nil
+}
 
 // PendingSeconds is how long the shard's batch has been pending at the given
 // time in milliseconds since 1970-01-01 UTC; 0 if none is.
@@ -208,7 +211,7 @@ func (s *Service) viewStatus() []ViewStatus {
 func (st shardProgress) status() ShardStatus {
 	out := ShardStatus{
 		ID: st.shard.ID, State: Open, Epoch: st.row.Epoch, Committed: st.row.Through.String(),
-		Events: st.row.Count, Behind: st.behind,
+		Events: st.row.Count, Behind: st.tip.Behind, unknown: !st.drained && !st.unlisted && !st.tip.Behind && (st.tip.At == 0 || st.shard.Closed()),
 	}
 	switch {
 	case st.unlisted:
@@ -220,8 +223,8 @@ func (st shardProgress) status() ShardStatus {
 		text := instant(*st.reached)
 		out.Freshness = &text
 	}
-	if st.oldest > 0 {
-		out.LagSeconds = max(0, float64(st.asked-st.oldest)/1000)
+	if st.tip.Oldest > 0 {
+		out.LagSeconds = max(0, float64(st.asked-st.tip.Oldest)/1000)
 	}
 	if p := st.row.Pending; p != nil {
 		text := instant(p.Since)

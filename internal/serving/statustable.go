@@ -133,7 +133,10 @@ func (s *Status) shardTable(out *bufio.Writer) {
 			continue
 		}
 		lag := "none"
-		if sh.Behind {
+		switch {
+		case sh.unknown:
+			lag = "-"
+		case sh.Behind:
 			lag = time.Duration(sh.LagSeconds * float64(time.Second)).Round(time.Millisecond).String()
 		}
 		committed := sh.Committed

@@ -20,7 +20,7 @@ import (
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/serving"
 	"github.com/watershed-data/watershed/internal/view"
-	"github.com/watershed-data/watershed/internal/viewfile"
+	"github.com/watershed-data/watershed/internal/viewfile/viewfiletest"
 )
 
 // now is the fixed clock of all tests: 2014-12-01T00:00:00Z.
@@ -154,105 +154,15 @@ func must(t testing.TB, err error) {
 
 // encode writes a view file with the columns that viewfile lays out.
 func (w *world) encode(v definition.View, keys []protocol.Key, all map[protocol.Key][]measure.State) []byte {
-	layout, err := viewfile.NewLayout(w.def, v)
-	must(w.t, err)
-	group := parquet.Group{}
-	for _, c := range layout.Columns() {
-		group[c.Name] = parquet.Optional(node(c.Type))
-	}
-	schema := parquet.NewSchema(v.Name, group)
-	var b bytes.Buffer
-	out := parquet.NewWriter(&b, schema, parquet.PageBufferSize(512), parquet.MaxRowsPerRowGroup(200))
-	for _, key := range keys {
-		var values []parquet.Value
-		if layout.Timed {
-			values = append(values, parquet.Int64Value(key.Time))
-		}
+	cells := make([]viewfiletest.Cell, len(keys))
+	for i, key := range keys {
 		dims, err := view.DecodeDims(w.dimTypes(v), key.Dims)
 		must(w.t, err)
-		for i, d := range dims {
-			values = append(values, parquetValue(layout.Dims[i].Type, d))
-		}
-		for i, m := range measure.New(v) {
-			values = append(values, stateValues(m, layout.States[i], all[key][i])...)
-		}
-		row := make(parquet.Row, len(values))
-		for i, c := range layout.Columns() {
-			leaf, _ := schema.Lookup(c.Name)
-			level := 1
-			if values[i].IsNull() {
-				level = 0
-			}
-			row[leaf.ColumnIndex] = values[i].Level(0, level, leaf.ColumnIndex)
-		}
-		_, err = out.WriteRows([]parquet.Row{row})
-		must(w.t, err)
+		cells[i] = viewfiletest.Cell{Time: key.Time, Dims: dims, States: all[key]}
 	}
-	must(w.t, out.Close())
-	return b.Bytes()
-}
-
-func node(t column.Type) parquet.Node {
-	switch t.Kind {
-	case column.String:
-		return parquet.String()
-	case column.Int:
-		return parquet.Int(64)
-	case column.Bool:
-		return parquet.Leaf(parquet.BooleanType)
-	case column.Date:
-		return parquet.Date()
-	case column.Float:
-		return parquet.Leaf(parquet.DoubleType)
-	case column.Timestamp:
-		return parquet.Timestamp(parquet.Microsecond)
-	}
-	if t.Precision > column.MaxPrecision {
-		return parquet.Decimal(t.Scale, t.Precision, parquet.FixedLenByteArrayType(16))
-	}
-	return parquet.Decimal(t.Scale, t.Precision, parquet.Int64Type)
-}
-
-func parquetValue(t column.Type, v column.Value) parquet.Value {
-	switch {
-	case v.Null:
-		return parquet.NullValue()
-	case t.Kind == column.String:
-		return parquet.ByteArrayValue([]byte(v.Str))
-	case t.Kind == column.Bool:
-		return parquet.BooleanValue(v.Int != 0)
-	case t.Kind == column.Date:
-		return parquet.Int32Value(int32(v.Int))
-	case t.Kind == column.Float:
-		return parquet.DoubleValue(v.Float)
-	}
-	return parquet.Int64Value(v.Int)
-}
-
-func stateValues(m measure.Measure, columns []viewfile.Column, s measure.State) []parquet.Value {
-	sum := func() parquet.Value {
-		b := make([]byte, 0, 16)
-		for shift := 56; shift >= 0; shift -= 8 {
-			b = append(b, byte(uint64(s.Sum.Hi)>>shift))
-		}
-		for shift := 56; shift >= 0; shift -= 8 {
-			b = append(b, byte(s.Sum.Lo>>shift))
-		}
-		return parquet.FixedLenByteArrayValue(b)
-	}
-	switch m.Func {
-	case definition.Count:
-		return []parquet.Value{parquet.Int64Value(s.N)}
-	case definition.Avg:
-		return []parquet.Value{sum(), parquet.Int64Value(s.N)}
-	}
-	if !s.Set {
-		return []parquet.Value{parquet.NullValue()}
-	}
-	if m.Func == definition.Sum {
-		return []parquet.Value{sum()}
-	}
-	return []parquet.Value{parquetValue(columns[0].Type, s.Val)}
+	file, err := viewfiletest.Encode(w.def, v, cells, parquet.PageBufferSize(512), parquet.MaxRowsPerRowGroup(200))
+	must(w.t, err)
+	return file
 }
 
 func at(n int64) protocol.Position { return protocol.Position{Seq: strconv.FormatInt(n, 10)} }
