@@ -92,6 +92,7 @@ func NewBatch(scope constructs.Construct, id string, props BatchProps) *Batch {
 	})
 	made.Runs.Node().AddDependency(made.RunsRole)
 	made.ByItself = newSchedule(scope, props.When, made.Runs)
+	attend(scope, props.Step)
 	return made
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsschedulertargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/watershed-data/watershed/internal/definition"
+	"github.com/watershed-data/watershed/internal/deployment"
 )
 
 // every gives the time between two starts by the schedule; 0: there is none. Who
@@ -51,4 +53,22 @@ func newSchedule(scope constructs.Construct, when definition.Batch, runs awsstep
 		}),
 	})
 	return role
+}
+
+// attendEvery is how often somebody looks at the shards' tips, also where runs are rare
+// or are started by hand: a few times in the day for which records are kept at least.
+const attendEvery = 6 * time.Hour
+
+// attend lets the function batch look at the shards' tips.
+func attend(scope constructs.Construct, batch awslambda.IFunction) {
+	role := assumedFor(scope, "AttendRole", "scheduler.amazonaws.com")
+	allow(role, []string{"lambda:InvokeFunction"}, *batch.FunctionArn())
+	awsscheduler.NewSchedule(scope, jsii.String("Attend"), &awsscheduler.ScheduleProps{
+		Description: jsii.String("Notes which shards are empty behind what was read, before their last records go"),
+		Schedule:    awsscheduler.ScheduleExpression_Rate(seconds(attendEvery)),
+		Target: awsschedulertargets.NewLambdaInvoke(batch, &awsschedulertargets.ScheduleTargetBaseProps{
+			Role:  role.WithoutPolicyUpdates(nil), // CDK would let it invoke old versions, too
+			Input: awsscheduler.ScheduleTargetInput_FromObject(map[string]any{"step": deployment.AttendStep}),
+		}),
+	})
 }

@@ -216,7 +216,7 @@ func TestWhoComputesCannotTouchEventsOrLedger(t *testing.T) {
 func TestTheScheduleIsTheDefinitions(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{onDemand: "rate(15 minutes)", safe: "rate(1 minute)", imported: "rate(2 hours)"} {
-		schedule := made[name].one(t, "AWS::Scheduler::Schedule", "")
+		schedule := made[name].one(t, "AWS::Scheduler::Schedule", "^BatchSchedule")
 		if got := schedule.at("ScheduleExpression"); got != want {
 			t.Errorf("%s: runs start at %s, want %s", name, got, want)
 		}
@@ -229,6 +229,26 @@ func TestTheScheduleIsTheDefinitions(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A shard that is idle for longer than records are kept stops for good, unless somebody
+// noted that it was empty. Runs do; but they may be a week apart.
+func TestIdleShardsAreLookedAtWithoutRuns(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, on *template) {
+		schedule := on.one(t, "AWS::Scheduler::Schedule", "^BatchAttend")
+		if got := schedule.at("ScheduleExpression"); got != "rate(6 hours)" {
+			t.Errorf("tips are looked at at %s, and records may be gone after a day", got)
+		}
+		if input := schedule.at("Target", "Input"); input != `{"step":"attend"}` {
+			t.Errorf("the function is asked for %s", input)
+		}
+		for resource, actions := range on.granted(t, "AttendRole") {
+			if !slices.Equal(actions, []string{"lambda:InvokeFunction"}) || !strings.Contains(resource, "FunctionsBatch") {
+				t.Errorf("the schedule may %q on %s", actions, resource)
+			}
+		}
+	})
 }
 
 // The mistake is found before CDK starts.

@@ -27,7 +27,7 @@ type CatalogProps struct {
 // Catalog is the database in Glue and the workgroup in Athena.
 type Catalog struct {
 	Database  *string
-	Rows      awsglue.CfnTable // the master dataset
+	Delivered awsglue.CfnTable // the master dataset, by which Firehose converts rows
 	WorkGroup awsathena.CfnWorkGroup
 }
 
@@ -51,14 +51,34 @@ func NewCatalog(scope constructs.Construct, id string, props CatalogProps) (*Cat
 	c := &Catalog{Database: name, WorkGroup: workGroup(scope, props)}
 	construct := constructs.NewConstruct(scope, jsii.String("Tables"))
 	for _, t := range made {
-		table := awsglue.NewCfnTable(construct, t.Name, &awsglue.CfnTableProps{CatalogId: account, DatabaseName: name, TableInput: t})
-		table.AddResourceDependency(database, nil)
-		if *t.Name == sql.RowsTable {
-			c.Rows = table
-		}
+		awsglue.NewCfnTable(construct, t.Name, &awsglue.CfnTableProps{CatalogId: account, DatabaseName: name, TableInput: t}).AddResourceDependency(database, nil)
 	}
+	c.Delivered = awsglue.NewCfnTable(ofGeneration(scope, props.Definition), jsii.String("Delivered"), &awsglue.CfnTableProps{CatalogId: account, DatabaseName: name, TableInput: props.delivered()})
+	c.Delivered.AddResourceDependency(database, nil)
 	return c, c.queries(scope, props)
 }
+
+// ofGeneration gives a scope whose resources are of one generation: a deployment with
+// another one makes them anew, and CloudFormation deletes the old ones when all else
+// is done. What makes rows and stores them stands in such scopes. Were it changed in
+// its place, one generation's rows would end up, for some moments, among the other
+// one's, also when the deployment is taken back; and they would balance, since the
+// figures are of what producers sent.
+func ofGeneration(scope constructs.Construct, def *definition.Definition) constructs.Construct {
+	return constructs.NewConstruct(scope, jsii.String("Of"+def.Generation))
+}
+
+// delivered is the table by which Firehose converts rows of the generation. That of
+// the master dataset, for people, changes with the definition.
+func (p CatalogProps) delivered() *awsglue.CfnTable_TableInputProperty {
+	dialect := sql.Athena{Def: p.Definition}
+	t := dialect.Rows(*p.Buckets.Master.BucketName())
+	t.Name, t.Description = deliveredTable(p.Definition), "By this table Firehose converts what it delivers into the master dataset"
+	return parquetTable(t)
+}
+
+// deliveredTable is the name of that table.
+func deliveredTable(def *definition.Definition) string { return sql.RowsTable + "_" + def.Generation }
 
 // catalogFits says what cannot be in the catalog. It needs no CDK.
 func catalogFits(def *definition.Definition) error {

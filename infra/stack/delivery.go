@@ -12,20 +12,21 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/watershed-data/watershed/infra/config"
+	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/firehose"
 )
 
 // DeliveryProps is what Firehose reads and where it writes.
 type DeliveryProps struct {
-	Config    config.Delivery
-	Stream    awskinesis.IStream
-	Prefix    string // of the objects in the master bucket
-	Role      awsiam.Role
-	Transform awslambda.IFunction
-	Catalog   *Catalog
-	Buckets   *Buckets
-	Key       awskms.IKey
-	Removal   awscdk.RemovalPolicy
+	Definition *definition.Definition
+	Config     config.Delivery
+	Stream     awskinesis.IStream
+	Role       awsiam.Role
+	Transform  awslambda.IFunction
+	Catalog    *Catalog
+	Buckets    *Buckets
+	Key        awskms.IKey
+	Removal    awscdk.RemovalPolicy
 }
 
 // NewDeliveryRole makes the role of Firehose.
@@ -37,7 +38,7 @@ func NewDeliveryRole(scope constructs.Construct, id string) awsiam.Role {
 
 // NewDelivery makes the way of events into the master dataset.
 func NewDelivery(scope constructs.Construct, id string, props DeliveryProps) awskinesisfirehose.DeliveryStream {
-	scope = constructs.NewConstruct(scope, jsii.String(id))
+	scope = ofGeneration(constructs.NewConstruct(scope, jsii.String(id)), props.Definition)
 	logs := newLog(scope, "Log", props.Key, props.Removal)
 	props.letDeliver(logs)
 	role := props.Role.WithoutPolicyUpdates(nil) // CDK's own grants let Firehose delete
@@ -47,7 +48,7 @@ func NewDelivery(scope constructs.Construct, id string, props DeliveryProps) aws
 		BufferingSize:     awscdk.Size_Mebibytes(jsii.Number(props.Config.BufferMiB)),
 		BufferingInterval: awscdk.Duration_Seconds(jsii.Number(props.Config.Interval.Seconds())),
 		// The hour is that of the oldest arrival in an object, not of all.
-		DataOutputPrefix:  jsii.String(props.Prefix + "arrival/!{timestamp:yyyy-MM-dd-HH}/"),
+		DataOutputPrefix:  jsii.String(rowsPrefix(props.Definition) + "arrival/!{timestamp:yyyy-MM-dd-HH}/"),
 		FileExtension:     jsii.String(".parquet"), // by which internal/aws knows the master dataset's files
 		ErrorOutputPrefix: jsii.String("failed/!{firehose:error-output-type}/!{timestamp:yyyy-MM-dd-HH}/"),
 		LoggingConfig:     awskinesisfirehose.NewEnableLogging(logs),
@@ -59,7 +60,7 @@ func NewDelivery(scope constructs.Construct, id string, props DeliveryProps) aws
 			}),
 		},
 		DataFormatConversion: &awskinesisfirehose.DataFormatConversionProps{
-			SchemaConfiguration: awskinesisfirehose.SchemaConfiguration_FromCfnTable(props.Catalog.Rows, nil),
+			SchemaConfiguration: awskinesisfirehose.SchemaConfiguration_FromCfnTable(props.Catalog.Delivered, nil),
 			InputFormat:         awskinesisfirehose.NewOpenXJsonInputFormat(&awskinesisfirehose.OpenXJsonInputFormatProps{}),
 			OutputFormat:        awskinesisfirehose.NewParquetOutputFormat(&awskinesisfirehose.ParquetOutputFormatProps{}),
 		},
@@ -83,9 +84,9 @@ func (p DeliveryProps) letDeliver(logs awslogs.ILogGroup) {
 	}
 	allow(p.Role, []string{"lambda:GetFunctionConfiguration", "lambda:InvokeFunction"}, *p.Transform.FunctionArn(), *p.Transform.FunctionArn()+":*")
 	allow(p.Role, []string{"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"}, *master.BucketArn())
-	allow(p.Role, []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, *master.ArnForObjects(jsii.String(p.Prefix + "*")), *master.ArnForObjects(jsii.String("failed/*")))
+	allow(p.Role, []string{"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"}, *master.ArnForObjects(jsii.String(rowsPrefix(p.Definition) + "*")), *master.ArnForObjects(jsii.String("failed/*")))
 	allow(p.Role, []string{"kms:Decrypt", "kms:GenerateDataKey"}, *p.Key.KeyArn())
 	catalog := p.Catalog.arns()
-	allow(p.Role, []string{"glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"}, catalog[0], catalog[1], p.Catalog.table("rows"))
+	allow(p.Role, []string{"glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"}, catalog[0], catalog[1], p.Catalog.table(deliveredTable(p.Definition)))
 	allow(p.Role, []string{"logs:CreateLogStream", "logs:PutLogEvents"}, *logs.LogGroupArn())
 }

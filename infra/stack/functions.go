@@ -135,7 +135,11 @@ func NewFunctions(scope constructs.Construct, id string, props FunctionsProps) (
 		{&made.Batch, "Batch", access.Batch, batchMemory, batchSeconds, []map[string]*string{tables, buckets, batch}},
 	} {
 		var err error
-		if *f.into, err = props.function(scope, f.id, f.name, f.memory, f.seconds, f.environment); err != nil {
+		in := scope
+		if f.name == access.Transform {
+			in = ofGeneration(scope, props.Definition)
+		}
+		if *f.into, err = props.function(in, f.id, f.name, f.memory, f.seconds, f.environment); err != nil {
 			return nil, err
 		}
 	}

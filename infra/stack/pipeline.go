@@ -99,9 +99,9 @@ func NewPipeline(app constructs.Construct, props PipelineProps) (*Pipeline, erro
 		return nil, err
 	}
 	p.Functions = functions
-	p.DeliveryRole = NewDeliveryRole(stack, "DeliveryRole")
+	p.DeliveryRole = NewDeliveryRole(ofGeneration(stack, def), "DeliveryRole")
 	p.Delivery = NewDelivery(stack, "Delivery", DeliveryProps{
-		Config: chosen.Delivery, Stream: p.Stream, Prefix: rowsPrefix(def), Role: p.DeliveryRole, Transform: functions.Transform, Catalog: p.Catalog, Buckets: p.Buckets, Key: key, Removal: removal,
+		Definition: def, Config: chosen.Delivery, Stream: p.Stream, Role: p.DeliveryRole, Transform: functions.Transform, Catalog: p.Catalog, Buckets: p.Buckets, Key: key, Removal: removal,
 	})
 	if functions.Checked != nil {
 		p.Delivery.Node().AddDependency(functions.Checked)

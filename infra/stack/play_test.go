@@ -60,8 +60,8 @@ var plays = []struct {
 		"Seal": {next("compute")}, "Computed": {next("compare")}, "Compare": {next("publish")}, "Publish": {breaks("no answer")}, "RecordFailure": {next("fail", "error", "no answer")},
 	}, "Scheduled Seal Next Compute Computed Next Compare Next Publish RecordFailure Next Failed", "no answer"},
 	{"discarding breaks", imported, map[string]said{
-		"Seal": {next("compute")}, "Computed": {next("compare")}, "Compare": {next("publish")}, "Publish": {next("discard")}, "Discard": {breaks("no answer")}, "RecordFailure": {next("done")},
-	}, "Scheduled Seal Next Compute Computed Next Compare Next Publish Next Discard RecordFailure Next Done", ""},
+		"Seal": {next("compute")}, "Computed": {next("compare")}, "Compare": {next("publish")}, "Publish": {next("discard")}, "Discard": {breaks("no answer")}, "RecordFailure": {next("fail", "error", "no answer")},
+	}, "Scheduled Seal Next Compute Computed Next Compare Next Publish Next Discard RecordFailure Next Failed", "no answer"},
 	{"the function is gone", imported, map[string]said{"Seal": {breaks("no function")}, "RecordFailure": {breaks("no function at all")}}, "Scheduled Seal RecordFailure", "no function at all"},
 	{"nobody knows the word", imported, map[string]said{"Seal": {next("rest")}}, "Scheduled Seal Next Failed", `"next":"rest"`},
 

@@ -25,6 +25,8 @@ import (
 var (
 	def  *definition.Definition
 	made = map[string]*template{}
+	// changed is the one on demand with a definition that makes other rows.
+	changed *template
 
 	validation report // of all stacks, by CloudFormation's own rules
 )
@@ -81,10 +83,10 @@ func synthesize() error {
 	}
 	cdk := app.NewApp(filepath.Join(dir, "out"))
 	stacks := map[string]awscdk.Stack{}
-	for name, configuration := range configurations {
+	add := func(name, text, schedule, configuration, endpoint string) error {
 		// Every stack is of a pipeline of its own name.
-		renamed := strings.Replace(string(text), "pipeline: sales", "pipeline: sales."+strings.ReplaceAll(name, " ", "-"), 1)
-		d, err := definition.Parse(file, []byte(renamed+schedules[name]))
+		renamed := strings.Replace(text, "pipeline: sales", "pipeline: sales."+strings.ReplaceAll(name, " ", "-"), 1)
+		d, err := definition.Parse(file, []byte(renamed+schedule))
 		if err != nil {
 			return err
 		}
@@ -92,11 +94,21 @@ func synthesize() error {
 		if err != nil {
 			return err
 		}
-		p, err := stack.NewPipeline(cdk, stack.PipelineProps{Definition: d, Config: c, Functions: programs(c.Functions.Architecture), Driver: driver, Endpoint: endpoints[name]})
+		p, err := stack.NewPipeline(cdk, stack.PipelineProps{Definition: d, Config: c, Functions: programs(c.Functions.Architecture), Driver: driver, Endpoint: endpoint})
 		if err != nil {
 			return err
 		}
 		def, stacks[name] = d, p.Stack
+		return nil
+	}
+	const another = "another definition"
+	if err := add(another, strings.Replace(string(text), "price >= 0", "price > 0", 1), schedules[onDemand], configurations[onDemand], ""); err != nil {
+		return err
+	}
+	for name, configuration := range configurations {
+		if err := add(name, string(text), schedules[name], configuration, endpoints[name]); err != nil {
+			return err
+		}
 	}
 	cdk.Synth(nil)
 	out := filepath.Join(dir, "out")
@@ -121,6 +133,8 @@ func synthesize() error {
 		}
 		made[name] = t
 	}
+	changed = made[another]
+	delete(made, another)
 	return readJSON(filepath.Join(out, "validation-report.json"), &validation)
 }
 

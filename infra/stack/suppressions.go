@@ -27,7 +27,7 @@ func suppress(p *Pipeline) {
 	except(p.Tables.Items, "DDB3", "Items are derived from the log and the master dataset. An old copy of them beside a newer ledger would give wrong answers; what is lost is recomputed as a new generation.")
 	except(p.Delivery, "KDF1", "The source is a Kinesis data stream, which is encrypted; Firehose then keeps nothing of its own and refuses this setting.")
 	except(p.DeliveryRole, "IAM5", "Firehose chooses the names of the objects that it writes to the master bucket, below these.", like(`/^Resource::<BucketsMaster\w+\.Arn>\/(master\/[0-9a-f]+|failed)\/\*$/`))
-	except(p.DeliveryRole, "IAM5", "Versions of the transform, and of no other function.", like(`/^Resource::<FunctionsTransform\w+\.Arn>:\*$/`))
+	except(p.DeliveryRole, "IAM5", "Versions of the transform, and of no other function.", like(`/^Resource::<FunctionsOf[0-9a-f]{16}Transform\w+\.Arn>:\*$/`))
 	except(p.Functions.Query.Role(), "IAM5", "Executions of the pipeline's own state machine, whose names are made when they start.", like(`/^Resource::arn:<AWS::Partition>:states:.*:execution:.*:\*$/`))
 	const named = "The functions choose the names of the objects that they write, which begin as the policy says; the bucket holds nothing of another pipeline."
 	for _, f := range []awslambda.Function{p.Functions.Query, p.Functions.Batch} {

@@ -230,18 +230,24 @@ func TestFirehoseWritesWhatTheBatchLayerReads(t *testing.T) {
 func TestTheTableIsTheMasterDatasetsColumns(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, on *template) {
-		table := on.one(t, "AWS::Glue::Table", "Tablesrows")
-		var got []struct{ Name, Type string }
-		if err := json.Unmarshal([]byte(table.at("TableInput", "StorageDescriptor", "Columns")), &got); err != nil {
-			t.Fatal(err)
-		}
+		firehose := on.one(t, "AWS::KinesisFirehose::DeliveryStream", "")
+		byTable := firehose.at("ExtendedS3DestinationConfiguration", "DataFormatConversionConfiguration", "SchemaConfiguration", "TableName")
 		types := map[archive.Physical]string{archive.Text: "string", archive.Int64: "bigint", archive.Int32: "int", archive.Boolean: "boolean", archive.Double: "double"}
 		var want []struct{ Name, Type string }
 		for _, c := range archive.Columns(def) {
 			want = append(want, struct{ Name, Type string }{c.Name, types[c.Physical]})
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("columns\n%v, want\n%v", got, want)
+		for id, table := range on.all(t, "AWS::Glue::Table", "Tablesrows|Delivered") {
+			var got []struct{ Name, Type string }
+			if err := json.Unmarshal([]byte(table.at("TableInput", "StorageDescriptor", "Columns")), &got); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s has the columns\n%v, want\n%v", id, got, want)
+			}
+			if converts := strings.Contains(byTable, id); converts != strings.Contains(id, "Delivered") {
+				t.Errorf("Firehose converts by %s", byTable)
+			}
 		}
 	})
 }

@@ -124,7 +124,7 @@ func (p AlarmsProps) batchAlarms() []alarm {
 		},
 		{
 			id: "RunsFail", title: "Failed batch runs",
-			meaning: "A batch run ended in an error. Answers stay exact, and real-time items pile up until a run succeeds. `watershed status --stack` and the execution in Step Functions say why; the next run does what this one did not.",
+			meaning: "A batch run ended in an error. Answers stay exact, and real-time items pile up until a run succeeds. `watershed status --stack` and the execution in Step Functions say why, and whether the version is published all the same; the next run does what this one did not.",
 			metric:  runs.MetricFailed(sum()), periods: 1,
 		},
 		{

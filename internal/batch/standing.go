@@ -63,11 +63,10 @@ func (s *standing) forget() {
 	s.loaded, s.Standing = false, doubleentry.Standing{}
 }
 
-// remember notes how a run ended, once. A run that was called off says nothing. It
-// gives false if nothing was noted.
-func (l *Layer) remember(ctx context.Context, run string, report *Report, err error) bool {
+// remember notes how a run ended, once. A run that was called off says nothing.
+func (l *Layer) remember(ctx context.Context, run string, report *Report, err error) {
 	if err != nil && ctx.Err() != nil {
-		return false
+		return
 	}
 	ctx = context.WithoutCancel(ctx)
 	s := &l.standing
@@ -78,11 +77,11 @@ func (l *Layer) remember(ctx context.Context, run string, report *Report, err er
 		s.loaded = true // it is replaced now
 	}
 	if s.Last != nil && s.Last.Name == run && run != "" {
-		return false
+		return
 	}
 	l.note(run, report, err)
 	if l.Journal == nil {
-		return true
+		return
 	}
 	text, storing := json.Marshal(s.Standing)
 	if storing == nil {
@@ -91,7 +90,6 @@ func (l *Layer) remember(ctx context.Context, run string, report *Report, err er
 	if storing != nil {
 		l.Logger.Error("storing what the batch run found failed", "error", storing)
 	}
-	return true
 }
 
 func (l *Layer) note(run string, report *Report, err error) {

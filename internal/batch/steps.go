@@ -396,9 +396,10 @@ func (r *stepped) failed(ctx context.Context) error {
 		return err
 	}
 	if published {
-		// The version is right; the next run tells of it, or of a later one, and discards.
-		r.Logger.Error("what comes after publishing failed", "run", r.p.Run, "error", failure)
-		failure = nil
+		// The version is right, and the layer does not stand the worse for it; the next run
+		// tells of it, or of a later one, and discards. But if that fails each time, somebody
+		// has to hear of it: items and versions pile up.
+		return r.endWith(ctx, nil, fmt.Errorf("the version is published, and what comes after that failed: %w", failure))
 	}
 	return r.end(ctx, failure)
 }
@@ -416,11 +417,19 @@ const mostError = 8 << 10
 
 // end ends the run, without a version if there is a failure.
 func (r *stepped) end(ctx context.Context, failure error) error {
+	return r.endWith(ctx, failure, failure)
+}
+
+// endWith ends the run with what is said of it, also if there is no failure to make a
+// version.
+func (r *stepped) endWith(ctx context.Context, failure, said error) error {
 	next := deployment.Done
-	if failure != nil {
-		next, r.p.Error = deployment.Fail, clipped(failure.Error(), mostError)
+	if said != nil {
+		next, r.p.Error = deployment.Fail, clipped(said.Error(), mostError)
+		r.Logger.Error("a batch run ends with an error", "run", r.p.Run, "error", said)
 	}
-	if r.remember(ctx, r.p.Run, r.report, failure) && r.s.Count != nil {
+	r.remember(ctx, r.p.Run, r.report, failure)
+	if r.s.Count != nil { // also by a step that was killed behind this and is repeated: too often is no harm
 		r.s.Count(counts(r.report, failure))
 	}
 	if err := r.then(next); err != nil {

@@ -17,7 +17,10 @@ package deployment
 //	publish   next is discard or done
 //	discard   next is done
 //	failed    for an error that repeating does not help, in the member caught, as the
-//	          state machine gives it: next is fail, or done if the version was published
+//	          state machine gives it: next is fail, also if the version was published before
+//
+// attend is of no run: it looks behind what is committed of each shard, for the proof
+// that an idle one is empty.
 //
 // done and fail are the two ends. The member report says what was done, and with
 // fail, the member error why.
@@ -31,6 +34,7 @@ const (
 	PublishStep  = "publish"
 	DiscardStep  = "discard"
 	FailedStep   = "failed"
+	AttendStep   = "attend"
 	Done         = "done"
 	Fail         = "fail"
 )

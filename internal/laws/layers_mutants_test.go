@@ -66,8 +66,6 @@ var layerMutants = []mutant{
 	broken("strays count", logicFile, "if e.Aggregated && e.Stray {", "if e.Aggregated && e.Stray && !(BROKEN) {"),
 	broken("sums are added up in 64 bits", int128File,
 		"	hi, _ := bits.Add64(", "	if BROKEN {\n		return FromInt64(int64(lo))\n	}\n	hi, _ := bits.Add64("),
-	broken("an incremental run looks back for half the window", incrementalFile,
-		"r.Definition.Events.DedupeWithin.Milliseconds()) {", "r.Definition.Events.DedupeWithin.Milliseconds()/map[bool]int64{false: 1, true: 2}[BROKEN]) {"),
 	broken("an incremental run does not look back", incrementalFile,
 		"if r.Definition == nil || r.Definition.Events.ID == \"\" {\n		return r.before.Cut\n", "if r.Definition == nil || r.Definition.Events.ID == \"\" || BROKEN {\n		return r.before.Cut\n"),
 	broken("an incremental run adds rows that its version before has", sinceFile,
@@ -80,6 +78,22 @@ var layerMutants = []mutant{
 		{stepsFile, "	if a.differ != nil {\n		return a.differ\n	}\n", "	if a.differ != nil && !(BROKEN) {\n		return a.differ\n	}\n"},
 		{stepsFile, "	case a.differ == nil:\n		return r.then(deployment.PublishStep)\n	case", "	case a.differ == nil || BROKEN:\n		return r.then(deployment.PublishStep)\n	case"},
 	}},
+}
+
+// Too rare for the histories: which of the batch layer's own tests finds it.
+var tooRare = mutant{"an incremental run looks back for half the window", []edit{{incrementalFile,
+	"r.Definition.Events.DedupeWithin.Milliseconds()) {", "r.Definition.Events.DedupeWithin.Milliseconds()/2) {"}}}
+
+func TestABrokenRuleThatHistoriesMissIsFoundByATestOfItsOwn(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", tooRare.overlay(t, root), "-run", "^TestLookBack$", "../batch").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "--- FAIL: TestLookBack") {
+		t.Errorf("with a broken rule the test says: %v\n%.3000s", err, out)
+	}
 }
 
 // breakable builds the tests of this package with every rule of the real layers

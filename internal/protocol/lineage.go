@@ -77,6 +77,19 @@ func (l *Lineage) Ancestors(id string) []string {
 	return out
 }
 
+// Gone gives the ids of the parents of a shard and of its listed ancestors that are not
+// listed any more.
+func (l *Lineage) Gone(id string) (out []string) {
+	for _, of := range append(l.Ancestors(id), id) {
+		for _, p := range l.byID[of].Parents {
+			if _, listed := l.byID[p]; !listed && !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
 // Children gives the ids of a shard's listed children.
 func (l *Lineage) Children(id string) []string {
 	var out []string

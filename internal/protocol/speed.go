@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Batch is a run of events of one shard that a source hands over, in log order.
@@ -170,12 +171,20 @@ func (s *Speed) create(ctx context.Context, b Batch) (begun bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("listing shards: %w", err)
 	}
-	for _, p := range NewLineage(shards).Ancestors(shard) {
+	family := NewLineage(shards)
+	gone := family.Gone(shard)
+	for _, p := range append(gone, family.Ancestors(shard)...) {
 		row, ok, err := s.Ledger.Row(ctx, p)
 		if err != nil {
 			return false, fmt.Errorf("reading the ledger row of ancestor %s: %w", p, err)
 		}
+		if !ok && slices.Contains(gone, p) {
+			continue // it was closed before the pipeline began, or never held anything of it
+		}
 		page, err := s.Log.Read(ctx, p, row.Through, 1)
+		if errors.Is(err, ErrNoShard) {
+			err = fmt.Errorf("the stream does not have it any more, and nobody noted that nothing came behind %s, which is committed: %w: %w", row.Through, ErrExpired, err)
+		}
 		if err != nil {
 			return false, fmt.Errorf("reading the log of ancestor %s: %w", p, err)
 		}

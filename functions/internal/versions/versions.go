@@ -101,8 +101,12 @@ func (h *Handler) Handle(ctx context.Context, p batch.Progress) (batch.Progress,
 	if err := h.ready(ctx); err != nil {
 		return p, err
 	}
-	// A run looks at the shards' tips: an idle shard goes on only if somebody did while
-	// its last record was still there. See package stream.
+	// An idle shard goes on only if somebody looked at its tip while its last record was
+	// still there: see package stream. Runs do, and the schedule of the step attend, since
+	// runs may be rare.
+	if p.Step == deployment.AttendStep {
+		return p, h.log.AttendAll(ctx, h.steps.Layer.Ledger)
+	}
 	if p.Step == "" || p.Step == deployment.SealStep {
 		if err := h.log.AttendAll(ctx, h.steps.Layer.Ledger); err != nil {
 			h.steps.Layer.Logger.ErrorContext(ctx, "shards were not read behind what is committed", "error", err)

@@ -229,6 +229,11 @@ func TestARunOverAStack(t *testing.T) {
 	speed, err := s.Speed(log, store)
 	must(t, err)
 	must(t, speed.Apply(t.Context(), protocol.Batch{Shard: shard, Events: events}))
+	_, err = h.Handle(t.Context(), batch.Progress{Step: deployment.AttendStep})
+	must(t, err)
+	if note, ok, err := store.Notes(s.Definition.Generation).Note(t.Context(), shard); err != nil || !ok || note.Through != events[9].Position {
+		t.Errorf("behind the last event, which is committed, %+v is noted (%v)", note, err)
+	}
 	logic, err := rowlogic.New(s.Definition)
 	must(t, err)
 	firehose := archive.Archiver{Definition: s.Definition, Logic: logic, Log: log, Master: store.Master(s.Definition.Generation)}

@@ -67,13 +67,20 @@ func (l *Log) Read(ctx context.Context, shard string, after protocol.Position, l
 }
 
 func (l *Log) read(ctx context.Context, shard string, after protocol.Position, limit int) (protocol.Page, error) {
-	own, err := l.ranges.Of(ctx, shard)
-	if err != nil {
-		return protocol.Page{}, err
-	}
 	began := l.now()
-	r := reading{shard: shard, after: after, anchor: anchor(after), limit: limit, own: own}
-	if err := l.again(ctx, func() error { return l.collect(ctx, &r) }); err != nil {
+	r := reading{shard: shard, after: after, anchor: anchor(after), limit: limit}
+	var err error
+	if r.own, err = l.ranges.Of(ctx, shard); err == nil {
+		err = l.again(ctx, func() error { return l.collect(ctx, &r) })
+	}
+	if errors.Is(err, protocol.ErrNoShard) {
+		// A shard goes when it was closed for as long as records are kept. So it ended at
+		// its tip, if that was noted since: nothing can have come in between.
+		if noted, unknown := l.noted(ctx, &r); unknown == nil && noted {
+			return protocol.Page{AtTip: true, Ended: true}, nil
+		}
+	}
+	if err != nil {
 		return protocol.Page{}, err
 	}
 	if err := l.prove(ctx, &r); err != nil {

@@ -2,7 +2,11 @@ package stream_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,5 +137,57 @@ func TestEventsThatExpireUnread(t *testing.T) {
 	}
 	if row, _, _ := s.ledger.Row(t.Context(), shard); row.Count != 2 || row.Pending != nil {
 		t.Errorf("the ledger says %+v", row)
+	}
+}
+
+// The functions failed while a shard was split and went away with events that they had
+// not read, so that the stream does not even list it any more. Its children do not
+// begin behind a hole. They do if nothing was behind what is committed.
+func TestAParentThatWentAwayUnread(t *testing.T) {
+	t.Parallel()
+	for name, unread := range map[string]int{"with events": 2, "with nothing": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var away atomic.Bool
+			p := newPlant(t, 1, day, meddle(nil, func(operation string, w *httptest.ResponseRecorder) {
+				if operation != "ListShards" || !away.Load() {
+					return
+				}
+				var out map[string]any
+				_ = json.Unmarshal(w.Body.Bytes(), &out)
+				out["Shards"] = out["Shards"].([]any)[1:]
+				w.Body.Reset()
+				_ = json.NewEncoder(w.Body).Encode(out)
+			}))
+			s := newSource(p)
+			parent := first(t, p)
+			puts(t, p, parent, 3)
+			s.want(t, parent, 3)
+			puts(t, p, parent, unread)
+			if err := p.Split(t.Context(), parent); err != nil {
+				t.Fatal(err)
+			}
+			shards, err := p.Shards(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 7 { // runs come, and find the children empty
+				_ = p.reader().AttendAll(t.Context(), s.ledger)
+				p.clock.forward(4 * time.Hour)
+			}
+			away.Store(true)
+			child := shards[1].ID
+			puts(t, p, child, 2)
+			if unread == 0 {
+				s.want(t, child, 2)
+				return
+			}
+			if err := s.invoke(t, child); !errors.Is(err, protocol.ErrExpired) || !strings.Contains(err.Error(), parent) {
+				t.Errorf("the child begins: %v", err)
+			}
+			if _, begun, _ := s.ledger.Row(t.Context(), child); begun {
+				t.Error("the child has a row, and so nobody asks again what became of its parent's events")
+			}
+		})
 	}
 }
