@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/watershed-data/watershed/internal/aws/tries"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -79,7 +80,7 @@ func (l *Loads) PutLoad(ctx context.Context, load protocol.Load) (protocol.Load,
 
 // FinishLoad implements protocol.Loads.
 func (l *Loads) FinishLoad(ctx context.Context, shard string, loaded int64) error {
-	for range attempts {
+	for range tries.Most {
 		there, err := l.table.get(ctx, loadsKey, shard)
 		var load protocol.Load
 		switch {

@@ -19,6 +19,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/watershed-data/watershed/internal/aws/tries"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -149,10 +150,10 @@ func (m *Master) Files(ctx context.Context) ([]protocol.File, error) {
 		if before.Collected == after.Collected {
 			return after.apply(files), nil
 		}
-		if try == attempts {
+		if try == tries.Most {
 			return nil, fmt.Errorf("listing the master dataset: %w", protocol.ErrBusy)
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := tries.Pause(ctx, try); err != nil {
 			return nil, err
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/watershed-data/watershed/internal/aws/tries"
 )
 
 // bucket is a bucket of S3. Nothing in it is ever written over but the listing of
@@ -58,11 +60,11 @@ func (b *bucket) put(ctx context.Context, key string, content io.ReadSeeker, eta
 			return err
 		case failed.ErrorCode() == "PreconditionFailed" || etag != "" && isMissing(err):
 			return b.wrote(ctx, key, id)
-		case failed.ErrorCode() != "ConditionalRequestConflict" || try == attempts:
+		case failed.ErrorCode() != "ConditionalRequestConflict" || try == tries.Most:
 			return err
 		}
 		// Another conditional write of the key was under way.
-		if err := pause(ctx, try); err != nil {
+		if err := tries.Pause(ctx, try); err != nil {
 			return err
 		}
 	}
@@ -109,10 +111,10 @@ func (b *bucket) read(ctx context.Context, key string) (content []byte, etag str
 			return nil, "", missing(key, err)
 		}
 		content, err = io.ReadAll(out.Body)
-		if err = errors.Join(err, out.Body.Close()); err == nil || try == attempts {
+		if err = errors.Join(err, out.Body.Close()); err == nil || try == tries.Most {
 			return content, sdk.ToString(out.ETag), err
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := tries.Pause(ctx, try); err != nil {
 			return nil, "", err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watershed-data/watershed/internal/aws/tries"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -50,10 +51,10 @@ func (o *object) Close() error {
 func wholly(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		if !errors.Is(err, io.ErrUnexpectedEOF) || try == attempts {
+		if !errors.Is(err, io.ErrUnexpectedEOF) || try == tries.Most {
 			return err
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := tries.Pause(ctx, try); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watershed-data/watershed/internal/aws/tries"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -170,10 +171,10 @@ func (r *RealTime) readKeys(ctx context.Context, keys []record, visit func(recor
 // again waits before requests that the service left unprocessed are sent another
 // time, or gives up.
 func again(ctx context.Context, try, left int) error {
-	if try == attempts {
+	if try == tries.Most {
 		return fmt.Errorf("the table left %d requests unprocessed %d times: %w", left, try, protocol.ErrBusy)
 	}
-	return pause(ctx, try)
+	return tries.Pause(ctx, try)
 }
 
 // Put implements protocol.RealTime. An item whose reply was lost may be said not

@@ -3,19 +3,16 @@
 package aws_test
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/watershed-data/watershed/internal/aws"
+	"github.com/watershed-data/watershed/internal/aws/awstest"
 	"github.com/watershed-data/watershed/internal/standin"
 )
 
@@ -57,26 +54,7 @@ func tables(t *testing.T) aws.Options {
 func tablesAt(t *testing.T, endpoint string) aws.Options {
 	t.Helper()
 	o := aws.Options{Items: "items-" + rand.Text(), Ledger: "ledger-" + rand.Text(), Master: "none", Views: "none"}
-	client := dynamodb.NewFromConfig(standin.Config(endpoint))
-	for _, name := range []string{o.Items, o.Ledger} {
-		_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-			TableName: &name, BillingMode: types.BillingModePayPerRequest,
-			AttributeDefinitions: []types.AttributeDefinition{
-				{AttributeName: sdk.String("pk"), AttributeType: types.ScalarAttributeTypeS},
-				{AttributeName: sdk.String("sk"), AttributeType: types.ScalarAttributeTypeS},
-			},
-			KeySchema: []types.KeySchemaElement{
-				{AttributeName: sdk.String("pk"), KeyType: types.KeyTypeHash},
-				{AttributeName: sdk.String("sk"), KeyType: types.KeyTypeRange},
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_, _ = client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name})
-		})
-	}
+	awstest.MakeTables(t, standin.Config(endpoint), o.Items, o.Ledger)
 	return o
 }
 

@@ -1,19 +1,18 @@
 package aws
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/watershed-data/watershed/internal/aws/tries"
 )
 
 // Options says where a pipeline's stores are, and how they are used.
@@ -62,13 +61,6 @@ type Store struct {
 	adopted adopted            // zero: not asked yet
 }
 
-// The bounds of retries. Each wait is drawn at random below a bound that doubles
-// from try to try, up to maxBackoff.
-const (
-	attempts   = 8
-	maxBackoff = 2 * time.Second
-)
-
 // connections is how many are kept open to one endpoint: as many as requests are
 // under way at a time.
 const connections = 64
@@ -95,9 +87,7 @@ func Open(config sdk.Config, options Options) (*Store, error) {
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}
-	config.Retryer = func() sdk.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
-	}
+	config.Retryer = tries.Retryer
 	if config.HTTPClient == nil {
 		config.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = connections })
 	}
@@ -108,18 +98,4 @@ func Open(config sdk.Config, options Options) (*Store, error) {
 		masters: map[string]*Master{},
 		s3:      s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = options.PathStyle }),
 	}, nil
-}
-
-// pause waits before a try, counted from 1, of something that the SDK does not
-// send again by itself.
-func pause(ctx context.Context, try int) error {
-	most := min(50*time.Millisecond<<(try-1), maxBackoff)
-	timer := time.NewTimer(rand.N(most) + 1)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

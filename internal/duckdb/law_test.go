@@ -20,7 +20,7 @@ import (
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/rowlogic"
 	"github.com/watershed-data/watershed/internal/view"
-	"github.com/watershed-data/watershed/internal/viewfile"
+	"github.com/watershed-data/watershed/internal/viewfile/viewfiletest"
 )
 
 // TestStatesAreGos is design law 2: the states that DuckDB computes are those of
@@ -182,7 +182,7 @@ func (b *bench) scan(t testing.TB, job batch.Job, file protocol.ViewFile, v defi
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := viewfile.Scan(f, info.Size(), b.def, v, from, to, fn); err != nil {
+	if err := viewfiletest.Scan(f, info.Size(), b.def, v, from, to, fn); err != nil {
 		t.Fatal(err)
 	}
 }

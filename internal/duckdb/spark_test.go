@@ -373,20 +373,20 @@ func (s *spark) refuses(t *testing.T) {
 		{"a key that it does not know", `"rows":`, `"since":"v1","rows":`, "since"},
 		{"a type that it does not know", `"bigint"`, `"uuid"`, "uuid"},
 		{"a file that is missing", "m000.parquet", "gone.parquet", "gone.parquet"},
-		{"a file that is damaged", `"files":["`, `"files":["` + job.URI(bucket, damaged) + `","`, "corrupted file"},
+		{"a file that is damaged", `"files":["`, `"files":["` + uri(damaged) + `","`, "corrupted file"},
 		{"a file that Spark would pass over", "m000.parquet", "_m000.parquet", "begins with"},
 	} {
 		changed := strings.Replace(string(text), c.old, c.new, 1)
 		place := fmt.Sprintf("%s/%d.json", made.Run, s.n.Add(1))
 		s.put(t, place, []byte(changed))
-		if err := s.run(job.URI(bucket, place)); changed == string(text) || err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := s.run(uri(place)); changed == string(text) || err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
 		}
 	}
 	if left := s.list(t, made.Run+"/result.json"); len(left) > 0 {
 		t.Error("a job that failed has a result")
 	}
-	if err := s.run(job.URI(bucket, "nowhere.json")); err == nil {
+	if err := s.run(uri("nowhere.json")); err == nil {
 		t.Error("a job that is not there has been computed")
 	}
 }
@@ -533,6 +533,9 @@ func (s *spark) compute(t *testing.T, b *bench, j batch.Job, check map[string]ba
 	return s.result(t, b, made)
 }
 
+// uri names an object or a folder of the bucket.
+func uri(key string) string { return "s3://" + bucket + "/" + key }
+
 // offer stores a job and gives its place.
 func (s *spark) offer(t *testing.T, made job.Job) string {
 	t.Helper()
@@ -542,7 +545,7 @@ func (s *spark) offer(t *testing.T, made job.Job) string {
 	}
 	key := made.Run + "/job.json"
 	s.put(t, key, text)
-	return job.URI(bucket, key)
+	return uri(key)
 }
 
 // job stores the rows that a job reads, and gives it.
@@ -561,7 +564,7 @@ func (s *spark) job(t *testing.T, b *bench, j batch.Job, check map[string]batch.
 	out := job.Job{
 		Format: job.Format, Pipeline: "laws", Generation: "g1", Run: folder, Version: j.Version,
 		Columns: dialect.Columns(), Rows: rows, Figures: dialect.Figures(), Check: map[string]job.Figure{},
-		Result: job.URI(bucket, folder+"/result.json"),
+		Result: uri(folder + "/result.json"),
 	}
 	for shard, f := range check {
 		out.Check[shard] = job.Figure{Count: f.Count, Hi: f.Sum.Hi, Lo: f.Sum.Lo}
@@ -574,14 +577,14 @@ func (s *spark) job(t *testing.T, b *bench, j batch.Job, check map[string]batch.
 		// A path that means something else to SQL, to globs and to Hive.
 		key := folder + "/it's [a] day=1 *? {b}/" + f.Name
 		s.put(t, key, content)
-		out.Files = append(out.Files, job.URI(bucket, key))
+		out.Files = append(out.Files, uri(key))
 	}
 	for _, v := range b.def.AllViews() {
 		query, err := dialect.View(v, j.Plan.T)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.Views = append(out.Views, job.View{Name: v.Name, Query: query, Order: dialect.Order(v), Output: job.URI(bucket, folder+"/"+j.Version+"/"+v.Name+"/")})
+		out.Views = append(out.Views, job.View{Name: v.Name, Query: query, Order: dialect.Order(v), Output: uri(folder + "/" + j.Version + "/" + v.Name + "/")})
 	}
 	return out
 }

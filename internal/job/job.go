@@ -267,6 +267,3 @@ func Place(uri string) (bucket, key string, err error) {
 	}
 	return bucket, key, nil
 }
-
-// URI names an object or a folder.
-func URI(bucket, key string) string { return "s3://" + bucket + "/" + key }

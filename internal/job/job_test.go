@@ -93,7 +93,7 @@ func TestTextsAreReadStrictly(t *testing.T) {
 
 func TestPlace(t *testing.T) {
 	t.Parallel()
-	bucket, key, err := job.Place(job.URI("bucket", "a/b c.parquet"))
+	bucket, key, err := job.Place("s3://bucket/a/b c.parquet")
 	if err != nil || bucket != "bucket" || key != "a/b c.parquet" {
 		t.Errorf("got %q, %q, %v", bucket, key, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,26 +22,30 @@ const module = "github.com/watershed-data/watershed/"
 var rank = map[string]int{
 	"column":      0,
 	"kpl":         0,
+	"pages":       0,
 	"deployment":  0,
-	"emf":         1, // deployment's names
 	"job":         0,
 	"standin":     0,
 	"tables":      0,
 	"delimited":   0,
 	"doubleentry": 0,
+	"emf":         1, // deployment's names
 	"expr":        1,
 	"definition":  2,
 	"protocol":    3,
 	"measure":     3,
 	"view":        3,
-	"pages":       3,
 	"rowlogic":    4,
 	"viewfile":    4,
 }
 
-// home is where ports are implemented. A home knows the ports, the formats of
-// what lies in a log, and no layer.
-var homes = map[string]bool{"local": true, "memory": true, "aws": true}
+// homes are where ports are implemented, and which formats they may know. A home knows
+// the ports and no layer.
+var homes = map[string][]string{
+	"local":  {"kpl"}, // what lies in its log
+	"memory": nil,
+	"aws":    {"tables"}, // what lies in Glue's catalog
+}
 
 // layers and what they may know of each other.
 var layers = map[string][]string{
@@ -63,7 +68,7 @@ var layers = map[string][]string{
 	"api":          {"serving", "load", "erasure"},
 	"httpapi":      nil, // the gateway of the API, and not the API
 	// The laws play whole pipelines, over stores of their own.
-	"laws":    {"memory", "archive", "batch", "duckdb", "oracle", "serving", "speed", "verify"},
+	"laws":    {"memory", "archive", "batch", "duckdb", "serving", "speed", "verify"},
 	"conform": nil,
 	"cost":    nil,
 	"layout":  nil,
@@ -126,11 +131,13 @@ func allowed(from, to string) bool {
 		return true
 	}
 	toRank, core := rank[to]
+	fromRank, inner := rank[from]
+	formats, isHome := homes[from]
 	switch {
-	case homes[from]:
-		return to == "protocol" || to == "kpl" || to == "tables"
-	case rank[from] > 0 || from == "column" || from == "kpl":
-		return core && toRank < rank[from]
+	case isHome:
+		return to == "protocol" || slices.Contains(formats, to)
+	case inner:
+		return core && toRank < fromRank
 	}
 	friends, isLayer := layers[from]
 	if !isLayer {
@@ -139,12 +146,7 @@ func allowed(from, to string) bool {
 	if core {
 		return true
 	}
-	for _, f := range friends {
-		if f == to {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(friends, to)
 }
 
 func TestTheRuleForbids(t *testing.T) {
@@ -152,7 +154,7 @@ func TestTheRuleForbids(t *testing.T) {
 	for _, c := range []struct{ from, to string }{
 		{"local", "internal/speed"}, {"local", "internal/rowlogic"}, {"protocol", "internal/measure"}, {"column", "internal/protocol"},
 		{"definition", "internal/view"}, {"speed", "internal/batch"}, {"serving", "internal/local"}, {"batch", "cmd/watershed"},
-		{"newcomer", "internal/column"},
+		{"newcomer", "internal/column"}, {"memory", "internal/kpl"}, {"aws", "internal/kpl"},
 	} {
 		if allowed(c.from, c.to) {
 			t.Errorf("internal/%s may import %s", c.from, c.to)

@@ -87,7 +87,8 @@ func (a Athena) Merged(m *protocol.Manifest) ([]tables.View, error) {
 }
 
 // View gives the merged view of one view. Its columns are those of an answer that
-// asks for everything, but for quantiles that LeftOut names.
+// asks for everything, without quantiles whose relative errors are so small that the text
+// would be too long; its description names them.
 func (a Athena) View(v definition.View, m *protocol.Manifest) (tables.View, error) {
 	layout, err := viewfile.NewLayout(a.Def, v)
 	if err != nil {

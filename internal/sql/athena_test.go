@@ -139,9 +139,6 @@ func TestQuantilesThatAreTooFineAreLeftOut(t *testing.T) {
 	v := definition.View{Name: "fine", Every: definition.None, Measures: []definition.Measure{{Name: "n", Func: definition.Count}, quantiles("coarse", "0.01"), quantiles("fine", "0.001"), quantiles("same", "0.01")}}
 	def.Views = []definition.View{v}
 	a := render.Athena{Def: def, Database: "d", Bucket: "b"}
-	if got, err := a.LeftOut(v); err != nil || len(got) != 1 || got[0] != "fine" {
-		t.Errorf("left out are %q (%v)", got, err)
-	}
 	merged, err := a.View(v, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -169,10 +169,3 @@ func middleType(m definition.Measure) string {
 	_, scale := (measure.Measure{Measure: m}).ResultType()
 	return fmt.Sprintf("decimal(%d,%d)", sumDigits, scale)
 }
-
-// LeftOut names the quantiles of a view that its merged view does not have: their
-// relative errors are so small that the text would be too long.
-func (a Athena) LeftOut(v definition.View) ([]string, error) {
-	m, err := newMiddles(v)
-	return m.left, err
-}

@@ -39,15 +39,6 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 // Rows is the number of groups in the file.
 func (f *File) Rows() int64 { return f.file.NumRows() }
 
-// Scan opens a view file and scans it; see File.Scan.
-func Scan(r io.ReaderAt, size int64, def *definition.Definition, v definition.View, from, to int64, fn func(time int64, dims []column.Value, states []measure.State) error) error {
-	f, err := Open(r, size)
-	if err != nil {
-		return err
-	}
-	return f.Scan(def, v, from, to, fn)
-}
-
 // Scan gives the groups whose time bucket begins in [from, to), in microseconds
 // since 1970-01-01 UTC, in the file's order: by time, then dimensions. With
 // grain none the time is 0. Only the row groups, and the pages where there is an

@@ -16,6 +16,7 @@ import (
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/measure"
 	"github.com/watershed-data/watershed/internal/viewfile"
+	"github.com/watershed-data/watershed/internal/viewfile/viewfiletest"
 )
 
 // Files of DuckDB are read in internal/duckdb's tests. Here are the shapes that
@@ -157,7 +158,7 @@ func TestNullsAndNone(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d %v %v", time, dims[0], states[1]))
 		return nil
 	}
-	if err := viewfile.Scan(r, r.Size(), def, view, 0, 1, collect); err != nil {
+	if err := viewfiletest.Scan(r, r.Size(), def, view, 0, 1, collect); err != nil {
 		t.Fatal(err)
 	}
 	var want []string
@@ -175,7 +176,7 @@ func TestNullsAndNone(t *testing.T) {
 		t.Errorf("the groups are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	got = nil
-	if err := viewfile.Scan(r, r.Size(), def, view, 1, math.MaxInt64, collect); err != nil || got != nil {
+	if err := viewfiletest.Scan(r, r.Size(), def, view, 1, math.MaxInt64, collect); err != nil || got != nil {
 		t.Errorf("time 0 is outside the range, and %v came (%v)", got, err)
 	}
 }
@@ -229,7 +230,7 @@ func TestRefuses(t *testing.T) {
 		"cut file":       {bytes.NewReader(damaged[:len(damaged)-20]), sales, "opening"},
 		"damaged page":   {bytes.NewReader(damaged), sales, "reading"},
 	} {
-		err := viewfile.Scan(c.file, c.file.Size(), def, c.view, math.MinInt64, math.MaxInt64, func(int64, []column.Value, []measure.State) error { return nil })
+		err := viewfiletest.Scan(c.file, c.file.Size(), def, c.view, math.MinInt64, math.MaxInt64, func(int64, []column.Value, []measure.State) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: the error is %v, want one with %q", name, err, c.want)
 		}
@@ -242,7 +243,7 @@ func TestScanStops(t *testing.T) {
 	r := file(t, groups(100))
 	enough := errors.New("enough")
 	n := 0
-	err := viewfile.Scan(r, r.Size(), def, sales, math.MinInt64, math.MaxInt64, func(int64, []column.Value, []measure.State) error { n++; return enough })
+	err := viewfiletest.Scan(r, r.Size(), def, sales, math.MinInt64, math.MaxInt64, func(int64, []column.Value, []measure.State) error { n++; return enough })
 	if err != enough || n != 1 {
 		t.Errorf("the scan went on for %d groups and gave %v", n, err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/measure"
-	"github.com/watershed-data/watershed/internal/viewfile"
+	"github.com/watershed-data/watershed/internal/viewfile/viewfiletest"
 )
 
 var sketches = definition.View{Name: "sketches", Every: definition.Minute, Measures: []definition.Measure{
@@ -59,7 +59,7 @@ func TestScanGivesLists(t *testing.T) {
 		r := file(t, rows, options...)
 		for _, rng := range []struct{ from, to int }{{0, n}, {300, 310}, {n - 1, n}} {
 			at := rng.from
-			err := viewfile.Scan(r, r.Size(), def, sketches, int64(rng.from)*60e6, int64(rng.to)*60e6, func(_ int64, _ []column.Value, states []measure.State) error {
+			err := viewfiletest.Scan(r, r.Size(), def, sketches, int64(rng.from)*60e6, int64(rng.to)*60e6, func(_ int64, _ []column.Value, states []measure.State) error {
 				want := listsAt(at)
 				var buckets []measure.Bucket
 				for i, b := range want.Buckets {
@@ -103,7 +103,7 @@ func TestRefusesLists(t *testing.T) {
 		"too few counts":     {file(t, []lists{{Buckets: []int64{1, 2}, Counts: []int64{1}}}), "prices"},
 		"an impossible one":  {file(t, []lists{{Buckets: []int64{99999}, Counts: []int64{1}}}), "prices"},
 	} {
-		err := viewfile.Scan(c.file, c.file.Size(), def, sketches, math.MinInt64, math.MaxInt64, func(int64, []column.Value, []measure.State) error { return nil })
+		err := viewfiletest.Scan(c.file, c.file.Size(), def, sketches, math.MinInt64, math.MaxInt64, func(int64, []column.Value, []measure.State) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: the error is %v, want one with %q", name, err, c.want)
 		}

@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strconv"
-	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 
+	"github.com/watershed-data/watershed/internal/aws/tries"
 	"github.com/watershed-data/watershed/internal/protocol"
 	"github.com/watershed-data/watershed/internal/tables"
 )
@@ -29,18 +27,10 @@ type Catalog struct {
 	merged   func(*protocol.Manifest) ([]tables.View, error)
 }
 
-// The bounds of retries; see pause.
-const (
-	attempts   = 8
-	maxBackoff = 2 * time.Second
-)
-
 // New gives the database of that name. merged gives the views of a version. It asks
 // nothing of the catalog yet.
 func New(config sdk.Config, database string, merged func(*protocol.Manifest) ([]tables.View, error)) *Catalog {
-	config.Retryer = func() sdk.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
-	}
+	config.Retryer = tries.Retryer
 	return &Catalog{client: glue.NewFromConfig(config), database: database, merged: merged}
 }
 
@@ -74,10 +64,10 @@ func (c *Catalog) Replace(ctx context.Context, v tables.View) error {
 		if done {
 			return nil
 		}
-		if try == attempts {
+		if try == tries.Most {
 			return fmt.Errorf("replacing the view %s.%s in the catalog: %w", c.database, v.Name, protocol.ErrBusy)
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := tries.Pause(ctx, try); err != nil {
 			return err
 		}
 	}
@@ -151,17 +141,4 @@ func columns(of []tables.Column) []types.Column {
 		out[i] = types.Column{Name: sdk.String(c.Name), Type: sdk.String(c.Hive)}
 	}
 	return out
-}
-
-// pause waits before a try, counted from 1.
-func pause(ctx context.Context, try int) error {
-	most := min(50*time.Millisecond<<(try-1), maxBackoff)
-	timer := time.NewTimer(rand.N(most) + 1)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -1,4 +1,4 @@
-// Package viewfiletest writes files of batch views for tests that have no engine.
+// Package viewfiletest writes and reads files of batch views for tests.
 package viewfiletest
 
 import (
