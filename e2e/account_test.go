@@ -52,9 +52,9 @@ type account struct {
 	giveUp context.CancelFunc
 }
 
-// newAccount starts the stand-in. It checks every signature and holds every call
-// against the policies of roles and buckets: what a role is not allowed fails here
-// as it would on AWS.
+// newAccount starts the stand-in. It verifies the signatures of roles and users, and
+// holds every call against the policies of roles, users and buckets: what is not
+// allowed fails here as it would on AWS.
 func newAccount(t *testing.T) *account {
 	t.Helper()
 	a := &account{recorder: newRecorder(t), dir: t.TempDir()}
@@ -151,14 +151,6 @@ func (a *account) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// watershed is the product's command. It finds the API, whose host name no resolver
-// knows, by way of the recorder.
-func (a *account) watershed(t *testing.T, args ...string) *exec.Cmd {
-	cmd := a.command(needed(t, commandVariable), args...)
-	cmd.Env = append(cmd.Env, "HTTP_PROXY="+a.url, "NO_PROXY=127.0.0.1")
-	return cmd
-}
-
 // must runs a program to its end and gives what it wrote on stdout.
 func must(t *testing.T, cmd *exec.Cmd) []byte {
 	t.Helper()
@@ -177,6 +169,7 @@ func try(t *testing.T, cmd *exec.Cmd) ([]byte, error) {
 	begun := time.Now()
 	err := cmd.Run()
 	short := strings.Join(append([]string{filepath.Base(cmd.Path)}, cmd.Args[1:min(len(cmd.Args), 5)]...), " ")
+	short, _, _ = strings.Cut(short, "\n")
 	t.Logf("%s: %s", short, time.Since(begun).Round(10*time.Millisecond))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s%s", short, err, tail(stdout.String()), tail(stderr.String()))

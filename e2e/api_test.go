@@ -19,25 +19,27 @@ import (
 )
 
 // answersOverHTTP asks the API as any program does.
-func (s *stack) answersOverHTTP(t *testing.T) {
+func (s *stack) answersOverHTTP(t *testing.T, e *engine) {
 	t.Helper()
+	forger := aws.Credentials{AccessKeyID: s.user.AccessKeyID, SecretAccessKey: "guessed"}
 	for _, c := range []struct {
-		name, path string
-		secret     string // that the request is signed with; "": it is not
+		name, path string          // asked for
+		by         aws.Credentials // that the request is signed with; none: it is not
 		status     int
 		says       string
 	}{
-		{"a view", "/v1/query?view=sales_by_product&by=product&every=none", secret, http.StatusOK, `"rows":[`},
-		{"attributes of a lookup", "/v1/query?view=sales_by_product&by=product.category&every=none", secret, http.StatusOK, `"tea"`},
-		{"a condition with signs of its own", "/v1/query?view=sales_by_product&every=none&where=" + url.QueryEscape("product in ['product1', 'product 2&3']"), secret, http.StatusOK, `"product1"`},
-		{"its description", "/v1/openapi.json", secret, http.StatusOK, `"/v1/query"`},
-		{"an unknown view", "/v1/query?view=sales", secret, http.StatusNotFound, "sales_by_product"},
-		{"a grain that there is not", "/v1/query?view=sales_by_product&every=2h", secret, http.StatusBadRequest, `"field":"every"`},
-		{"what it cannot do", "/v1/verify", secret, http.StatusNotImplemented, `"message"`},
-		{"nobody's request", "/v1/query?view=sales_by_product", "", http.StatusForbidden, ""},
-		{"what a forger signs", "/v1/query?view=sales_by_product", "guessed", http.StatusForbidden, ""},
+		{"a view", "/v1/query?view=sales_by_product&by=product&every=none", s.user, http.StatusOK, `"rows":[`},
+		{"attributes of a lookup", "/v1/query?view=sales_by_product&by=product.category&every=none", s.user, http.StatusOK, `"tea"`},
+		{"a condition with signs of its own", "/v1/query?view=sales_by_product&every=none&where=" + url.QueryEscape("product in ['product1', 'product 2&3']"), s.user, http.StatusOK, `"product1"`},
+		{"its description", "/v1/openapi.json", s.user, http.StatusOK, `"/v1/query"`},
+		{"an unknown view", "/v1/query?view=sales", s.user, http.StatusNotFound, "sales_by_product"},
+		{"a grain that there is not", "/v1/query?view=sales_by_product&every=2h", s.user, http.StatusBadRequest, `"field":"every"`},
+		{"what it cannot do", "/v1/verify", s.user, http.StatusNotImplemented, `"message"`},
+		{"nobody's request", "/v1/query?view=sales_by_product", aws.Credentials{}, http.StatusForbidden, ""},
+		{"what its policy does not allow", "/v1/query?view=sales_by_product", e.user, http.StatusForbidden, ""},
+		{"what a forger signs", "/v1/query?view=sales_by_product", forger, http.StatusForbidden, ""},
 	} {
-		status, body := s.get(t, c.path, c.secret)
+		status, body := s.get(t, c.path, c.by)
 		if status != c.status || !strings.Contains(body, c.says) {
 			t.Errorf("asking for %s: %d %s, want %d and %s", c.name, status, body, c.status, c.says)
 		}
@@ -45,15 +47,15 @@ func (s *stack) answersOverHTTP(t *testing.T) {
 }
 
 // get asks the API at its own address, which the recorder answers for.
-func (s *stack) get(t *testing.T, path, secret string) (status int, body string) {
+func (s *stack) get(t *testing.T, path string, by aws.Credentials) (status int, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(s.outputs[deployment.EndpointOutput], "/")+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if secret != "" {
+	if by.HasKeys() {
 		empty := sha256.Sum256(nil)
-		if err := signer.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: rootKey, SecretAccessKey: secret}, request, hex.EncodeToString(empty[:]), "execute-api", region, time.Now()); err != nil {
+		if err := signer.NewSigner().SignHTTP(t.Context(), by, request, hex.EncodeToString(empty[:]), "execute-api", region, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -126,7 +126,7 @@ func (s *stack) send(t *testing.T, records []record) {
 			t.Fatal(err)
 		}
 	}
-	producer := s.command(needed(t, pythonVariable), "e2e/testdata/produce.py", s.outputs[deployment.StreamOutput])
+	producer := s.as(s.command(needed(t, pythonVariable), "e2e/testdata/produce.py", s.outputs[deployment.StreamOutput]))
 	producer.Stdin = &in
 	must(t, producer)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/watershed-data/watershed/internal/deployment"
@@ -21,7 +22,7 @@ import (
 type engine struct {
 	*stack
 	venv    string // with PySpark
-	id, key string // its access key, and the secret of that
+	user    aws.Credentials
 	started map[string]bool
 	stop    func() // ends it
 }
@@ -34,7 +35,7 @@ var isJob = regexp.MustCompile(`^jobs/[^/]+/[^/]+/[0-9]+\.json$`)
 func (s *stack) compute(t *testing.T) *engine {
 	t.Helper()
 	e := &engine{stack: s, venv: needed(t, sparkVariable), started: map[string]bool{}}
-	e.id, e.key = s.hire(t)
+	e.user = s.hire(t, "engine", s.outputs[deployment.EnginePolicyOutput])
 	ctx, cancel := context.WithCancel(s.ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -86,8 +87,8 @@ func (e *engine) submit(job string) []string {
 		"spark.hadoop.fs.s3a.endpoint":               e.url,
 		"spark.hadoop.fs.s3a.endpoint.region":        region,
 		"spark.hadoop.fs.s3a.path.style.access":      "true",
-		"spark.hadoop.fs.s3a.access.key":             e.id,
-		"spark.hadoop.fs.s3a.secret.key":             e.key,
+		"spark.hadoop.fs.s3a.access.key":             e.user.AccessKeyID,
+		"spark.hadoop.fs.s3a.secret.key":             e.user.SecretAccessKey,
 		"spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
 		"spark.pyspark.python":                       e.spark("python"),
 	}

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/watershed-data/watershed/internal/definition"
@@ -21,7 +23,8 @@ type stack struct {
 	definition *definition.Definition
 	name       string
 	outputs    map[string]string
-	context    []string // what every command of CDK is given
+	context    []string        // what every command of CDK is given
+	user       aws.Credentials // who asks and sends
 }
 
 // deploy bootstraps the account and deploys the pipeline, as docs/deploy.md says.
@@ -47,7 +50,22 @@ func (a *account) deploy(t *testing.T, pipeline, config string) *stack {
 		t.Fatalf("reading the stack's outputs: %v", err)
 	}
 	s.outputs = all[s.name]
+	s.user = s.hire(t, "user", s.asks(t))
 	return s
+}
+
+// as gives a program the credentials of the pipeline's user.
+func (s *stack) as(cmd *exec.Cmd) *exec.Cmd {
+	cmd.Env = append(cmd.Env, "AWS_ACCESS_KEY_ID="+s.user.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+s.user.SecretAccessKey)
+	return cmd
+}
+
+// watershed is the product's command. It finds the API, whose host name no resolver
+// knows, by way of the recorder.
+func (s *stack) watershed(t *testing.T, args ...string) *exec.Cmd {
+	cmd := s.as(s.command(needed(t, commandVariable), args...))
+	cmd.Env = append(cmd.Env, "HTTP_PROXY="+s.url, "NO_PROXY=127.0.0.1")
+	return cmd
 }
 
 // forThisMachine adds to a configuration for which processor the functions are built:

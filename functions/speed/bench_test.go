@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	store "github.com/watershed-data/watershed/internal/aws"
+	"github.com/watershed-data/watershed/internal/aws/awstest"
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/memory"
 	"github.com/watershed-data/watershed/internal/protocol"
@@ -100,7 +101,7 @@ func countedLayer(b *testing.B, url string, m *meter) (*protocol.Speed, func(n i
 	config.APIOptions = append(config.APIOptions, m.attach)
 	of := rand.Text()
 	o := store.Options{Items: "items-" + of, Ledger: "ledger-" + of, Master: "none", Views: "none", Logger: slog.New(slog.DiscardHandler)}
-	makeTables(b, standin.Config(url), o.Items, o.Ledger)
+	awstest.MakeTables(b, standin.Config(url), o.Items, o.Ledger)
 	s, err := store.Open(config, o)
 	if err != nil {
 		b.Fatal(err)
@@ -121,27 +122,6 @@ func countedLayer(b *testing.B, url string, m *meter) (*protocol.Speed, func(n i
 	return &protocol.Speed{
 		Log: log, Ledger: s.Ledger("g"), RealTime: s.RealTime("g"), Folder: speed.NewFolder(def, logic), Now: func() int64 { return 1 },
 	}, put
-}
-
-// makeTables makes tables as the stack does.
-func makeTables(t testing.TB, config sdk.Config, names ...string) {
-	t.Helper()
-	client := dynamodb.NewFromConfig(config)
-	for _, name := range names {
-		_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-			TableName: &name, BillingMode: tables.BillingModePayPerRequest,
-			AttributeDefinitions: []tables.AttributeDefinition{
-				{AttributeName: sdk.String("pk"), AttributeType: tables.ScalarAttributeTypeS},
-				{AttributeName: sdk.String("sk"), AttributeType: tables.ScalarAttributeTypeS},
-			},
-			KeySchema: []tables.KeySchemaElement{
-				{AttributeName: sdk.String("pk"), KeyType: tables.KeyTypeHash}, {AttributeName: sdk.String("sk"), KeyType: tables.KeyTypeRange},
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // meter adds up what requests consume, as DynamoDB says.

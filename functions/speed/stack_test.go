@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	store "github.com/watershed-data/watershed/internal/aws"
+	"github.com/watershed-data/watershed/internal/aws/awstest"
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/deployment"
 	"github.com/watershed-data/watershed/internal/kpl"
@@ -72,7 +73,7 @@ func newStack(t *testing.T) *stack {
 	} {
 		t.Setenv(name, value)
 	}
-	makeTables(t, s.dynamo, "items", "ledger")
+	awstest.MakeTables(t, s.dynamo, "items", "ledger")
 	s.must(s.client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &s.stream, ShardCount: sdk.Int32(1)}))
 	s.active()
 	return s
