@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,10 @@ import (
 var (
 	link   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	fenced = regexp.MustCompile("(?s)```.*?```")
+
+	heading     = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	linked      = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	notInPlaces = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
 
 func TestLinks(t *testing.T) {
@@ -33,13 +38,21 @@ func TestLinks(t *testing.T) {
 			return err
 		}
 		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(string(text), ""), -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, "://") {
+			target, place, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") {
 				continue
 			}
 			links++
-			if _, err := os.Stat(filepath.Join(filepath.Dir(path), target)); err != nil {
+			to := path
+			if target != "" {
+				to = filepath.Join(filepath.Dir(path), target)
+			}
+			if _, err := os.Stat(to); err != nil {
 				t.Errorf("%s: a reader who follows %s finds nothing", path, m[1])
+				continue
+			}
+			if place != "" && filepath.Ext(to) == ".md" && !slices.Contains(places(t, to), place) {
+				t.Errorf("%s: a reader who follows %s does not find the place on that page", path, m[1])
 			}
 		}
 		return nil
@@ -50,4 +63,20 @@ func TestLinks(t *testing.T) {
 	if pages < 5 || links < 20 {
 		t.Errorf("looked at %d pages and %d links: too few, the test looks in the wrong place", pages, links)
 	}
+}
+
+// places gives the names under which a page's headings can be linked to, as GitHub
+// makes them; a heading that is there twice is found by its first name only.
+func places(t *testing.T, page string) (out []string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(string(text), ""), -1) {
+		name := linked.ReplaceAllString(strings.TrimSpace(m[1]), "$1")
+		name = notInPlaces.ReplaceAllString(strings.ToLower(name), "")
+		out = append(out, strings.ReplaceAll(name, " ", "-"))
+	}
+	return out
 }
