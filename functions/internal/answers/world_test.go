@@ -21,14 +21,13 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/watershed-data/watershed/functions/internal/answers"
 	"github.com/watershed-data/watershed/functions/internal/runs"
 	"github.com/watershed-data/watershed/internal/aws"
+	"github.com/watershed-data/watershed/internal/aws/awstest"
 	"github.com/watershed-data/watershed/internal/column"
 	"github.com/watershed-data/watershed/internal/definition"
 	"github.com/watershed-data/watershed/internal/httpapi"
@@ -108,7 +107,7 @@ func newWorld(t testing.TB, client sdk.HTTPClient) *world {
 	w := &world{t: t, def: def, log: memory.NewLog(2), arrival: 1417392000000, cells: map[cell]int64{}}
 	o := aws.Options{Items: "items-" + rand.Text(), Ledger: "ledger-" + rand.Text(), Master: "b-" + strings.ToLower(rand.Text()), PathStyle: true}
 	o.Views = o.Master
-	makeTables(t, o.Items, o.Ledger)
+	awstest.MakeTables(t, standin.Config(dynamo), o.Items, o.Ledger)
 	if _, err := s3.NewFromConfig(standin.Config(ministack), func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &o.Master}); err != nil {
 		t.Fatal(err)
 	}
@@ -157,30 +156,6 @@ func (r router) Do(in *http.Request) (*http.Response, error) {
 		in.URL.Host = at.Host // its signature is not looked at there
 	}
 	return r.client.Do(in)
-}
-
-func makeTables(t testing.TB, names ...string) {
-	t.Helper()
-	client := dynamodb.NewFromConfig(standin.Config(dynamo))
-	for _, name := range names {
-		_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-			TableName: &name, BillingMode: types.BillingModePayPerRequest,
-			AttributeDefinitions: []types.AttributeDefinition{
-				{AttributeName: sdk.String("pk"), AttributeType: types.ScalarAttributeTypeS},
-				{AttributeName: sdk.String("sk"), AttributeType: types.ScalarAttributeTypeS},
-			},
-			KeySchema: []types.KeySchemaElement{
-				{AttributeName: sdk.String("pk"), KeyType: types.KeyTypeHash},
-				{AttributeName: sdk.String("sk"), KeyType: types.KeyTypeRange},
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_, _ = client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name})
-		})
-	}
 }
 
 // sell puts sales into a shard and lets the speed layer commit them.

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -26,6 +24,7 @@ import (
 	"github.com/watershed-data/watershed/functions/internal/parts"
 	"github.com/watershed-data/watershed/functions/internal/versions"
 	"github.com/watershed-data/watershed/internal/archive"
+	"github.com/watershed-data/watershed/internal/aws/awstest"
 	"github.com/watershed-data/watershed/internal/batch"
 	"github.com/watershed-data/watershed/internal/deployment"
 	"github.com/watershed-data/watershed/internal/emf"
@@ -85,7 +84,7 @@ func newStack(t *testing.T) *stack {
 	must(t, err)
 	s := &stack{t: t, Parts: p, s3: s3.NewFromConfig(p.Account, func(o *s3.Options) { o.UsePathStyle = true }), glue: glue.NewFromConfig(p.Account)}
 	s.Metrics = emf.New(&s.log, deployment.Metrics, p.Definition.Pipeline, time.Now)
-	s.makeTables()
+	awstest.MakeTables(s.t, s.Account, "items", "ledger")
 	for _, name := range []string{"master", "views", "artifacts"} {
 		_, err := s.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name})
 		must(t, err)
@@ -99,25 +98,6 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func (s *stack) makeTables() {
-	s.t.Helper()
-	client := dynamodb.NewFromConfig(s.Account)
-	for _, name := range []string{"items", "ledger"} {
-		_, err := client.CreateTable(s.t.Context(), &dynamodb.CreateTableInput{
-			TableName: &name, BillingMode: dynamotypes.BillingModePayPerRequest,
-			AttributeDefinitions: []dynamotypes.AttributeDefinition{
-				{AttributeName: sdk.String("pk"), AttributeType: dynamotypes.ScalarAttributeTypeS},
-				{AttributeName: sdk.String("sk"), AttributeType: dynamotypes.ScalarAttributeTypeS},
-			},
-			KeySchema: []dynamotypes.KeySchemaElement{
-				{AttributeName: sdk.String("pk"), KeyType: dynamotypes.KeyTypeHash},
-				{AttributeName: sdk.String("sk"), KeyType: dynamotypes.KeyTypeRange},
-			},
-		})
-		must(s.t, err)
 	}
 }
 

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/watershed-data/watershed/internal/aws/tries"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -99,23 +99,11 @@ func (s *Stream) again(ctx context.Context, read func() error) error {
 	for try := 1; ; try++ {
 		err := read()
 		expired := new(types.ExpiredIteratorException)
-		if !errors.As(err, &expired) || try == attempts {
+		if !errors.As(err, &expired) || try == tries.Most {
 			return err
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := tries.Pause(ctx, try); err != nil {
 			return err
 		}
-	}
-}
-
-// pause waits before a try, counted from 1.
-func pause(ctx context.Context, try int) error {
-	timer := time.NewTimer(rand.N(min(50*time.Millisecond<<(try-1), maxBackoff)) + 1)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -14,13 +14,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/watershed-data/watershed/internal/aws/tries"
 	"github.com/watershed-data/watershed/internal/protocol"
 )
 
@@ -30,13 +29,6 @@ type Stream struct {
 	name   *string
 }
 
-// The bounds of retries. Each wait is drawn at random below a bound that doubles
-// from try to try, up to maxBackoff.
-const (
-	attempts   = 8
-	maxBackoff = 2 * time.Second
-)
-
 // New gives a stream by its name. It asks nothing of it yet.
 func New(config sdk.Config, name string) (*Stream, error) {
 	if name == "" {
@@ -44,9 +36,7 @@ func New(config sdk.Config, name string) (*Stream, error) {
 	}
 	// A shard gives five pages a second to all of its readers together, so being
 	// throttled is normal.
-	config.Retryer = func() sdk.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
-	}
+	config.Retryer = tries.Retryer
 	return &Stream{client: kinesis.NewFromConfig(config), name: &name}, nil
 }
 
