@@ -28,7 +28,8 @@ CDK          := $(TOOLS)/cdk
 # The packages in which goroutines meet.
 RACE_PACKAGES := ./internal/local/... ./internal/protocol/... ./internal/kinesis/... \
                  ./internal/speed/... ./internal/batch/... ./internal/serving/... ./internal/archive/... ./internal/api/... \
-                 ./internal/load/... ./internal/lookup/... ./internal/recompute/... ./internal/aws/stream/...
+                 ./internal/load/... ./internal/lookup/... ./internal/recompute/... \
+                 ./internal/aws/... ./internal/httpapi/... ./internal/kinesisevent/... ./functions/...
 
 .DEFAULT_GOAL := help
 
