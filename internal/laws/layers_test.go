@@ -15,7 +15,16 @@ import (
 // delays files, strays, aggregates and bad events.
 func TestTheRealLayersAnswerAsTheOracle(t *testing.T) {
 	t.Parallel()
-	const halves, histories = 2, 150
+	const histories = 150
+	inHalves(t, histories, playLayers, func(sum Outcome) bool {
+		return sum.Answers < 3*histories || sum.Published < histories || sum.Compared < histories/2
+	})
+}
+
+// inHalves plays twice so many histories, in two halves side by side of which one
+// stops when the other fails, and fails if a half checked too little.
+func inHalves(t *testing.T, histories uint64, play func(t *testing.T, seed uint64) Outcome, tooLittle func(sum Outcome) bool) {
+	const halves = 2
 	var failed atomic.Bool
 	for half := range uint64(halves) {
 		t.Run(fmt.Sprint(half), func(t *testing.T) {
@@ -26,14 +35,14 @@ func TestTheRealLayersAnswerAsTheOracle(t *testing.T) {
 				}
 			}()
 			var sum Outcome
-			for i := range uint64(histories) {
+			for i := range histories {
 				if failed.Load() {
 					t.Fatal("the other half has failed")
 				}
-				sum.Add(playLayers(t, half*histories+i))
+				sum.Add(play(t, half*histories+i))
 			}
 			t.Logf("%d answers, %d refused, %d versions, %d incremental computations", sum.Answers, sum.Refused, sum.Published, sum.Compared)
-			if sum.Answers < 3*histories || sum.Published < histories || sum.Compared < histories/2 {
+			if tooLittle(sum) {
 				t.Fatalf("the histories check too little: %+v", sum)
 			}
 		})

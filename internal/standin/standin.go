@@ -77,6 +77,27 @@ func where(variable string) (string, error) {
 	return "", fmt.Errorf("%s is not set; `make test` fetches the stand-ins for AWS and says where they are", variable)
 }
 
+// Needed is a stand-in that the tests of a package need.
+type Needed struct {
+	URL   *string // where its URL is put
+	Start func() (url string, stop func(), err error)
+}
+
+// Main runs the tests of a package while its stand-ins are up, which are started in
+// the order given, and gives the code to exit with.
+func Main(run func() int, needed ...Needed) int {
+	for _, n := range needed {
+		url, stop, err := n.Start()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer stop()
+		*n.URL = url
+	}
+	return run()
+}
+
 // Start starts a program and waits until it answers HTTP on the port that it was
 // given. It ends with this process at the latest.
 func Start(name string, command func(port string) *exec.Cmd) (url string, stop func(), err error) {

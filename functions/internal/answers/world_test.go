@@ -43,27 +43,10 @@ import (
 var dynamo, ministack string
 
 func TestMain(m *testing.M) {
-	code, err := withStandIns(m.Run)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func withStandIns(run func() int) (code int, err error) {
-	for url, start := range map[*string]func() (string, func(), error){
-		&dynamo:    standin.DynamoDB,
-		&ministack: func() (string, func(), error) { return standin.Ministack() },
-	} {
-		at, stop, err := start()
-		if err != nil {
-			return 1, err
-		}
-		defer stop()
-		*url = at
-	}
-	return run(), nil
+	os.Exit(standin.Main(m.Run,
+		standin.Needed{URL: &dynamo, Start: standin.DynamoDB},
+		standin.Needed{URL: &ministack, Start: func() (string, func(), error) { return standin.Ministack() }},
+	))
 }
 
 const text = `

@@ -3,7 +3,6 @@
 package catalog_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -14,27 +13,8 @@ import (
 var ministack, trino string
 
 func TestMain(m *testing.M) {
-	code, err := withStandIns(m.Run)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// withStandIns runs the tests while the stand-ins are up.
-func withStandIns(run func() int) (code int, err error) {
-	at, stop, err := standin.Ministack()
-	if err != nil {
-		return 1, err
-	}
-	defer stop()
-	ministack = at
-	at, stop, err = standin.Trino(ministack)
-	if err != nil {
-		return 1, err
-	}
-	defer stop()
-	trino = at
-	return run(), nil
+	os.Exit(standin.Main(m.Run,
+		standin.Needed{URL: &ministack, Start: func() (string, func(), error) { return standin.Ministack() }},
+		standin.Needed{URL: &trino, Start: func() (string, func(), error) { return standin.Trino(ministack) }},
+	))
 }

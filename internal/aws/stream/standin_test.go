@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -38,15 +37,7 @@ import (
 var kinesisLocal string
 
 func TestMain(m *testing.M) {
-	at, stop, err := standin.Kinesis()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	kinesisLocal = at
-	code := m.Run()
-	stop()
-	os.Exit(code)
+	os.Exit(standin.Main(m.Run, standin.Needed{URL: &kinesisLocal, Start: standin.Kinesis}))
 }
 
 // foreign is a stream of kinesis-local behind a shim, which does what kinesis-local
